@@ -1,0 +1,387 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { basename, isAbsolute, join, relative, resolve } from 'node:path';
+import { fail, messageOf, ok, type Result } from '../../base/result.ts';
+import { type Diagnostic, Problems } from '../../language/diagnostics.ts';
+import { resolveValue, textForm } from '../../language/expression/resolve.ts';
+import { readYaml, toJson, valueAt } from '../../language/located.ts';
+import { checkWorkflow } from '../../language/workflow/check.ts';
+import { type Field, toField } from '../../language/workflow/fields.ts';
+import { canonicalPlan, createPlan, type Plan } from '../../language/workflow/plan.ts';
+import { downstream, resumable } from '../core/decide.ts';
+import type { RecordedEvent, RunEvent } from '../core/events.ts';
+import { evolve, fold } from '../core/evolve.ts';
+import type { RunState, StepState } from '../core/state.ts';
+import type { Wish } from '../core/wishes.ts';
+import { StationRegistry } from '../stations/registry.ts';
+import { Blobs } from './blobs.ts';
+import { RunDriver, runFolder, summaryOf } from './driver.ts';
+import { endProcessesOfRun, processesOfRun } from './orphans.ts';
+import { isAlive, ownIdentity } from './process-identity.ts';
+import { RunnerClient } from './runner-client.ts';
+import { defaultSettings, type EngineSettings } from './settings.ts';
+import { loadStations } from './stations-folder.ts';
+import { type RunRow, Store, type StoreProblem } from './store.ts';
+import { WorkspaceSurroundings } from './surroundings.ts';
+
+export type EngineProblem =
+  | StoreProblem
+  | 'no-such-file'
+  | 'invalid-workflow'
+  | 'bad-input'
+  | 'no-such-run'
+  | 'no-such-step'
+  | 'driven-elsewhere'
+  | 'group-busy'
+  | 'not-resumable'
+  | 'not-possible';
+
+export interface CheckedFile {
+  readonly file: string;
+  readonly text: string;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface RunRequest {
+  /** Absolute, or relative to the current folder. */
+  readonly file: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  readonly stepByStep: boolean;
+}
+
+/** The engine of one workspace: what both hosts, extension and command line, stand on. */
+export class Engine {
+  readonly workspace: string;
+  readonly store: Store;
+  readonly blobs: Blobs;
+  readonly settings: EngineSettings;
+  private readonly owner = `${ownIdentity()}@${randomBytes(3).toString('hex')}`;
+  private registry: StationRegistry | undefined;
+
+  private constructor(workspace: string, store: Store, settings: EngineSettings) {
+    this.workspace = workspace;
+    this.store = store;
+    this.settings = settings;
+    this.blobs = new Blobs(join(store.folder, 'blobs'));
+  }
+
+  static open(workspace: string, settings: EngineSettings = defaultSettings()): Result<Engine, EngineProblem> {
+    const store = Store.open(join(workspace, '.stationmaster'), settings.durability);
+    return store.ok ? ok(new Engine(workspace, store.value, settings)) : store;
+  }
+
+  close(): void {
+    this.store.close();
+  }
+
+  /** Stations, those of the workspace included. Loading them runs their code: only in a trusted workspace. */
+  async stations(): Promise<Result<StationRegistry, 'not-possible'>> {
+    if (!this.registry) {
+      const { stations, problems } = await loadStations(join(this.workspace, '.stationmaster', 'stations'));
+      if (problems.length > 0) return fail('not-possible', problems.join('; '));
+      this.registry = new StationRegistry(stations);
+    }
+    return ok(this.registry);
+  }
+
+  /** Checks a workflow file and makes its plan. */
+  async plan(
+    file: string,
+    inputs: Readonly<Record<string, unknown>>,
+  ): Promise<Result<Plan, EngineProblem> & { checked?: CheckedFile }> {
+    const path = resolve(file);
+    if (!existsSync(path)) return fail('no-such-file', `there is no file ${file}`);
+    const registry = await this.stations();
+    if (!registry.ok) return registry;
+    const text = readFileSync(path, 'utf8');
+    const checkPrompt = /^\s+(?:prompt|define|workflow)\s*:|[{,]\s*(?:prompt|define|workflow)\s*:/m.test(text)
+      ? (await import('../../language/prompt/check.ts')).checkPrompt
+      : undefined;
+    const surroundings = new WorkspaceSurroundings(this.workspace, registry.value, {
+      stack: [path],
+      ...(checkPrompt ? { checkPrompt } : {}),
+    });
+    const { checked, diagnostics } = checkWorkflow(text, surroundings);
+    const report = { file, text, diagnostics };
+    if (!checked) return { ...fail('invalid-workflow', `${file} has errors`), checked: report };
+    return { ...createPlan(checked, inputs), checked: report };
+  }
+
+  /** The declared inputs of a workflow file, so that texts can become values; none when it cannot be read. */
+  async inputFields(file: string): Promise<Readonly<Record<string, Field>>> {
+    const path = resolve(file);
+    if (!existsSync(path)) return {};
+    const root = readYaml(readFileSync(path, 'utf8'), new Problems());
+    const inputs = valueAt(root, 'inputs');
+    if (inputs?.kind !== 'map') return {};
+    return Object.fromEntries(inputs.entries.map((entry) => [entry.key, toField(toJson(entry.value))]));
+  }
+
+  /** Records a run, ready to be driven. Nothing has been executed when it returns. */
+  async createRun(plan: Plan, request: RunRequest): Promise<Result<string, EngineProblem>> {
+    const run = newRunId();
+    const group = plan.concurrency && textForm(resolveValue(plan.concurrency.group, { inputs: plan.inputs }));
+    if (group !== undefined && plan.concurrency!.onConflict !== 'queue') {
+      const busy = this.store.openRunsOfGroup(group);
+      if (busy.length > 0 && plan.concurrency!.onConflict === 'reject') {
+        return fail(
+          'group-busy',
+          `run ${busy[0]!.id} of group "${group}" has not ended, and the workflow says to reject a second one`,
+        );
+      }
+      for (const other of busy) this.store.wish(other.id, { type: 'cancel', force: false }, Date.now());
+    }
+    const baseline = plan.steps.some((step) => step.action === 'use' && step.subject === 'commit')
+      ? await dirtyFiles(this.workspace)
+      : undefined;
+    const planText = canonicalPlan(plan);
+    const file = relative(this.workspace, resolve(request.file));
+    const created: RunEvent = {
+      type: 'run.created',
+      name: plan.name,
+      options: { stepByStep: request.stepByStep, ...(baseline === undefined ? {} : { baseline }) },
+    };
+    try {
+      const at = Date.now();
+      const sha256 = this.blobs.putText(planText);
+      this.store.createRun({
+        id: run,
+        name: plan.name,
+        file: isAbsolute(file) ? basename(file) : file,
+        plan: sha256,
+        at,
+        ...(group === undefined ? {} : { group }),
+      });
+      this.store.append(run, 1, [{ ...created, at }], { status: 'queued', questions: 0 });
+      return ok(run);
+    } catch (error) {
+      return fail('store-unwritable', `the run could not be recorded: ${messageOf(error)}. Nothing was executed`);
+    }
+  }
+
+  /** Waits for the turn of a run in its concurrency group; false when it was cancelled while it waited. */
+  async waitForTurn(run: string, onWait: (other: RunRow) => void): Promise<boolean> {
+    const group = this.store.groupOf(run);
+    if (group === undefined) return true;
+    let told: string | undefined;
+    for (;;) {
+      const [first] = this.store.openRunsOfGroup(group);
+      if (first === undefined || first.id === run) return true;
+      // A run whose host died keeps nobody waiting.
+      if (this.store.leaseHolder(first.id, Date.now(), isAlive) === undefined && first.status === 'running')
+        return true;
+      if (told !== first.id) onWait(first);
+      told = first.id;
+      if (this.store.takeWishes(run).some((wish) => wish.type === 'cancel')) return false;
+      await new Promise((done) => setTimeout(done, 200));
+    }
+  }
+
+  /** Takes the right to drive a run that was just created, or goes on with one that was left. */
+  async drive(run: string, extra: readonly RunEvent[] = []): Promise<Result<RunDriver, EngineProblem>> {
+    const row = this.store.run(run);
+    if (!row) return fail('no-such-run', `there is no run ${run}`);
+    const registry = await this.stations();
+    if (!registry.ok) return registry;
+    if (!this.store.takeLease(run, this.owner, Date.now(), isAlive)) {
+      return fail(
+        'driven-elsewhere',
+        `run ${run} is driven by another process; watch it with \`stationmaster logs ${run} --follow\``,
+      );
+    }
+    const { state, events } = this.load(row);
+    const fresh = state.startedAt === undefined;
+    const runnerOptions = {
+      run,
+      store: this.store,
+      workspace: this.workspace,
+      secrets: state.plan.secrets,
+      folder: runFolder(this.store, run),
+      warm: this.settings.warm,
+      orphanGrace: this.settings.orphanGrace,
+    };
+    const runner = fresh ? RunnerClient.start(runnerOptions) : await RunnerClient.adopt(runnerOptions);
+    const driver = new RunDriver({
+      runId: run,
+      workspace: this.workspace,
+      store: this.store,
+      blobs: this.blobs,
+      runner,
+      registry: registry.value,
+      settings: this.settings,
+      owner: this.owner,
+      state,
+      seq: events.length,
+    });
+    const first: RunEvent[] = fresh ? [{ type: 'run.started' }, ...extra] : [...extra];
+    if (first.length > 0) void driver.emit(...first);
+    driver.start();
+    return ok(driver);
+  }
+
+  /** The state of a run as its journal has it now. */
+  load(row: RunRow): { state: RunState; events: RecordedEvent[] } {
+    const plan = JSON.parse(this.blobs.text(row.plan)) as Plan;
+    const events = this.store.events(row.id);
+    return { state: fold(plan, events), events };
+  }
+
+  /** Goes on with a run: one that was interrupted, or from its failed steps. */
+  async resume(run: string): Promise<Result<RunDriver, EngineProblem>> {
+    const row = this.store.run(run);
+    if (!row) return fail('no-such-run', `there is no run ${run}`);
+    const { state } = this.load(row);
+    if (!state.finished) return this.drive(run, state.paused ? [{ type: 'run.unpaused' }] : []);
+    if (state.finished.status === 'completed')
+      return fail('not-resumable', `run ${run} has completed; there is nothing to resume`);
+    const steps = resumable(state).map((step): RunEvent => ({ type: 'step.reset', step: step.path }));
+    return this.drive(run, [{ type: 'run.resumed' }, ...steps]);
+  }
+
+  /** Runs a step again, and everything that depends on it. */
+  async retry(run: string, path: string): Promise<Result<RunDriver, EngineProblem>> {
+    const row = this.store.run(run);
+    if (!row) return fail('no-such-run', `there is no run ${run}`);
+    const { state } = this.load(row);
+    const step = state.steps.get(path);
+    if (!step)
+      return fail(
+        'no-such-step',
+        `run ${run} has no step "${path}"; it has ${[...state.steps.keys()].slice(0, 20).join(', ')}`,
+      );
+    if (step.parent) return fail('not-possible', `"${path}" is part of "${step.parent.path}"; retry that one`);
+    if (!state.finished)
+      return fail('not-possible', `run ${run} has not ended; cancel it first, or answer its question`);
+    const roots = [step, ...resumable(state).filter((other) => other !== step)];
+    const all = new Set<StepState>(roots.flatMap((root) => downstream(root)));
+    const events = [...all].map((other): RunEvent => ({ type: 'step.reset', step: other.path }));
+    return this.drive(run, [{ type: 'run.resumed' }, ...events]);
+  }
+
+  /** Sends a wish to whoever drives the run; when nobody does, it is written into the journal here. */
+  async wish(run: string, wish: Wish): Promise<Result<'sent' | 'recorded', EngineProblem>> {
+    const row = this.store.run(run);
+    if (!row) return fail('no-such-run', `there is no run ${run}`);
+    const { state } = this.load(row);
+    if (state.finished) return fail('not-possible', `run ${run} has ended: ${state.finished.status}`);
+    const problem = wishProblem(state, wish);
+    if (problem) return fail('not-possible', problem);
+    const holder = this.store.leaseHolder(run, Date.now(), isAlive);
+    if (holder !== undefined) {
+      this.store.wish(run, wish, Date.now());
+      return ok('sent');
+    }
+    if (wish.type === 'cancel') {
+      const driven = await this.drive(run);
+      if (!driven.ok) return driven;
+      driven.value.fulfil(wish);
+      await driven.value.ended.promise;
+      return ok('recorded');
+    }
+    return this.record(row, wish);
+  }
+
+  /** Writes a wish into the journal of a run that nobody drives. */
+  private record(row: RunRow, wish: Wish): Result<'recorded', EngineProblem> {
+    if (!this.store.takeLease(row.id, this.owner, Date.now(), isAlive)) {
+      return fail('driven-elsewhere', `run ${row.id} was just taken by another process; try again`);
+    }
+    const { state, events } = this.load(row);
+    const event = eventOf(state, wish);
+    if (event) {
+      const recorded = { ...event, at: Date.now() };
+      evolve(state, recorded);
+      this.store.append(row.id, events.length + 1, [recorded], summaryOf(state));
+    }
+    this.store.releaseLease(row.id, this.owner);
+    return ok('recorded');
+  }
+
+  /** Finds a run by a prefix of its id. */
+  find(prefix: string): Result<RunRow, 'no-such-run'> {
+    const found = this.store.runsByPrefix(prefix);
+    if (found.length === 0)
+      return fail('no-such-run', `no run begins with "${prefix}"; \`stationmaster runs\` lists them`);
+    if (found.length > 1)
+      return fail(
+        'no-such-run',
+        `${found.length} runs begin with "${prefix}": ${found.map((run) => run.id).join(', ')}`,
+      );
+    return ok(found[0]!);
+  }
+
+  isDriven(run: string): boolean {
+    return this.store.leaseHolder(run, Date.now(), isAlive) !== undefined;
+  }
+
+  /**
+   * Ends what runs left behind whose host is gone and whose grace is over: runs without a lease whose processes are still
+   * there although no runner of theirs is. Called when a host starts.
+   */
+  async endLeftovers(): Promise<number> {
+    let ended = 0;
+    for (const runner of this.store.runners()) {
+      if (isAlive(`${runner.pid}@${runner.startTime}`) || this.isDriven(runner.run)) continue;
+      if (processesOfRun(runner.run).length > 0) ended += (await endProcessesOfRun(runner.run)).length;
+      this.store.removeRunner(runner.socket);
+      rmSync(runner.socket, { force: true });
+    }
+    return ended;
+  }
+}
+
+function wishProblem(state: RunState, wish: Wish): string | undefined {
+  if (wish.type === 'continue' || wish.type === 'answer') {
+    const step = state.steps.get(wish.step);
+    if (!step) return `there is no step "${wish.step}"`;
+    if (wish.type === 'answer') return answerProblem(step, wish.answer.option);
+    if (
+      step.status !== 'awaiting_review' &&
+      !(state.options.stepByStep && !step.released && step.status === 'pending')
+    ) {
+      return `step "${wish.step}" does not wait to be continued; it is ${step.status}`;
+    }
+  }
+  return undefined;
+}
+
+function answerProblem(step: StepState, option: string | undefined): string | undefined {
+  if (step.status !== 'waiting' || !step.question) return `step "${step.path}" asks nothing; it is ${step.status}`;
+  const { options } = step.question;
+  if (option !== undefined && options.length > 0 && !options.includes(option))
+    return `"${option}" is not one of the answers: ${options.join(', ')}`;
+  return undefined;
+}
+
+function eventOf(state: RunState, wish: Wish): RunEvent | undefined {
+  switch (wish.type) {
+    case 'pause':
+      return state.paused ? undefined : { type: 'run.paused' };
+    case 'unpause':
+      return state.paused ? { type: 'run.unpaused' } : undefined;
+    case 'continue':
+      return state.steps.get(wish.step)?.status === 'awaiting_review'
+        ? { type: 'step.continued', step: wish.step }
+        : { type: 'step.released', step: wish.step };
+    case 'answer':
+      return { type: 'step.answered', step: wish.step, answer: wish.answer };
+    case 'cancel':
+      return undefined;
+  }
+}
+
+/** Sortable by time, short enough to type a prefix of. */
+function newRunId(): string {
+  return `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`;
+}
+
+/** Files that differ from the last commit; none when the workspace is no repository. */
+async function dirtyFiles(workspace: string): Promise<string[]> {
+  const { simpleGit } = await import('simple-git');
+  try {
+    const git = simpleGit({ baseDir: workspace });
+    return (await git.checkIsRepo()) ? (await git.status()).files.map((file) => file.path) : [];
+  } catch {
+    return [];
+  }
+}

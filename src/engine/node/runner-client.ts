@@ -1,0 +1,267 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Deferred } from '../../base/deferred.ts';
+import { type FromRunner, type Job, type JobEnd, MessageReader, type ToRunner } from '../../protocol/runner.ts';
+import type { RunnerPort } from '../core/ports.ts';
+import { endProcessesOfRun } from './orphans.ts';
+import { isAlive, startTimeOf } from './process-identity.ts';
+import type { RunnerRow, Store } from './store.ts';
+
+export interface RunnerOptions {
+  readonly run: string;
+  readonly store: Store;
+  readonly workspace: string;
+  /** Names of declared secrets: kept out of the environment of everything that runs. */
+  readonly secrets: readonly string[];
+  /** A folder of the run that outlives this process. */
+  readonly folder: string;
+  /** Warm shells started ahead. */
+  readonly warm: number;
+  /** Milliseconds that jobs go on when this process goes away without a word. */
+  readonly orphanGrace: number;
+}
+
+const MOST_RESTARTS = 3;
+
+/**
+ * The host's end of a runner: starts it ahead of the first job, adopts the one that a dead host left behind, replaces one
+ * that dies.
+ */
+export class RunnerClient implements RunnerPort {
+  private readonly options: RunnerOptions;
+  private child: ChildProcess | undefined;
+  private socket: Socket | undefined;
+  private row: RunnerRow | undefined;
+  private closed = false;
+  private restarts = 0;
+  private readonly waiting = new Map<string, Deferred<JobEnd>>();
+  private readonly ends = new Map<string, JobEnd>();
+  private readonly adopted = new Set<string>();
+  /** Pids of services, by job. */
+  readonly pids = new Map<string, number>();
+
+  private constructor(options: RunnerOptions) {
+    this.options = options;
+  }
+
+  /** A runner for a run that starts afresh. */
+  static start(options: RunnerOptions): RunnerClient {
+    const client = new RunnerClient(options);
+    client.spawn();
+    return client;
+  }
+
+  /** Adopts what a predecessor left running, or ends it when it cannot be adopted; then there is a runner again. */
+  static async adopt(options: RunnerOptions): Promise<RunnerClient> {
+    const client = new RunnerClient(options);
+    for (const row of options.store.runners().filter((candidate) => candidate.run === options.run)) {
+      const identity = `${row.pid}@${row.startTime}`;
+      if (isAlive(identity) && (await client.connect(row))) return client;
+      options.store.removeRunner(row.socket);
+    }
+    await endProcessesOfRun(options.run);
+    client.readResults();
+    client.spawn();
+    return client;
+  }
+
+  run(id: string, job: Job): Promise<JobEnd> {
+    const known = this.ends.get(id);
+    if (known) return Promise.resolve(known);
+    let deferred = this.waiting.get(id);
+    if (!deferred) {
+      deferred = new Deferred<JobEnd>();
+      this.waiting.set(id, deferred);
+      if (!this.adopted.has(id)) this.send({ type: 'start', id, job });
+    }
+    return deferred.promise;
+  }
+
+  stop(id: string, force: boolean): void {
+    this.send({ type: 'stop', id, force });
+  }
+
+  isAdopted(id: string): boolean {
+    return this.adopted.has(id);
+  }
+
+  /** Ids of jobs of an attempt that a predecessor started. */
+  adoptedOf(prefix: string): boolean {
+    for (const id of this.adopted) if (id === prefix || id.startsWith(`${prefix}:`)) return true;
+    return false;
+  }
+
+  /** Tells the runner that the ends of these jobs are in the journal. */
+  acknowledge(ids: readonly string[]): void {
+    for (const id of ids) {
+      this.ends.delete(id);
+      this.adopted.delete(id);
+    }
+    this.send({ type: 'acknowledge', ids });
+  }
+
+  /** Ends everything the run still has and the runner itself; returns when all of it is gone. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.send({ type: 'shutdown' });
+    const pid = this.child?.pid ?? this.row?.pid;
+    const start = this.row?.startTime;
+    const deadline = performance.now() + 5_000;
+    while (pid !== undefined && startTimeOf(pid) === start && performance.now() < deadline) {
+      await new Promise((resolve) =>
+        this.child ? this.child.once('exit', resolve) && setTimeout(resolve, 200) : setTimeout(resolve, 20),
+      );
+      if (this.child && (this.child.exitCode !== null || this.child.signalCode !== null)) break;
+    }
+    this.child?.stdin?.destroy();
+    this.child?.stdout?.destroy();
+    this.socket?.destroy();
+    if (this.row) {
+      this.options.store.removeRunner(this.row.socket);
+      rmSync(this.row.socket, { force: true });
+    }
+  }
+
+  private spawn(): void {
+    const { run, store } = this.options;
+    const token = randomBytes(16).toString('hex');
+    const socket = socketPath(run);
+    const env: NodeJS.ProcessEnv = { ...process.env, STATIONMASTER_RUN_ID: run, ELECTRON_RUN_AS_NODE: '1' };
+    for (const name of this.options.secrets) delete env[name];
+    const child = spawn(process.execPath, ['--no-warnings', runnerProgram(), socket, token], {
+      cwd: this.options.workspace,
+      env,
+      // A group of its own: Ctrl-C at the terminal is for the host, which then ends what must end.
+      detached: true,
+      windowsHide: true,
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    this.child = child;
+    child.stdin!.on('error', () => {});
+    child.stdout!.setEncoding('utf8');
+    const reader = new MessageReader<FromRunner>((message) => this.receive(message));
+    child.stdout!.on('data', (chunk: string) => reader.read(chunk));
+    child.on('error', () => this.lost());
+    child.on('exit', () => this.lost());
+    this.configure();
+    this.row = { socket, run, pid: child.pid ?? -1, startTime: startTimeOf(child.pid ?? -1) ?? '', token };
+    store.addRunner(this.row);
+  }
+
+  private connect(row: RunnerRow): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect(row.socket);
+      const timer = setTimeout(() => socket.destroy(), 3_000);
+      socket.setEncoding('utf8');
+      const reader = new MessageReader<FromRunner>((message) => {
+        if (message.type === 'welcome') {
+          clearTimeout(timer);
+          this.socket = socket;
+          this.row = row;
+          for (const { id, pid } of message.running) {
+            this.adopted.add(id);
+            if (pid !== undefined) this.pids.set(id, pid);
+          }
+          this.configure();
+          // The ends of jobs that nobody heard of follow at once.
+          setTimeout(() => resolve(true), 20);
+        } else {
+          if (message.type === 'ended') this.adopted.add(message.id);
+          this.receive(message);
+        }
+      });
+      socket.on('connect', () =>
+        socket.write(`${JSON.stringify({ type: 'hello', token: row.token } satisfies ToRunner)}\n`),
+      );
+      socket.on('data', (chunk: string) => reader.read(chunk));
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        clearTimeout(timer);
+        if (this.socket === socket) this.lost();
+        else resolve(false);
+      });
+    });
+  }
+
+  private configure(): void {
+    const { secrets, workspace, warm, folder, orphanGrace } = this.options;
+    this.send({
+      type: 'configure',
+      unset: secrets,
+      cwd: workspace,
+      warm,
+      results: join(folder, 'results.jsonl'),
+      orphanGrace,
+    });
+  }
+
+  private send(message: ToRunner): void {
+    const text = `${JSON.stringify(message)}\n`;
+    if (this.socket) this.socket.write(text);
+    else if (this.child?.stdin?.writable) this.child.stdin.write(text);
+  }
+
+  private receive(message: FromRunner): void {
+    if (message.type === 'started') this.pids.set(message.id, message.pid);
+    if (message.type !== 'ended') return;
+    this.pids.delete(message.id);
+    this.ends.set(message.id, message.end);
+    this.waiting.get(message.id)?.resolve(message.end);
+    this.waiting.delete(message.id);
+  }
+
+  /** The runner died by itself: what it ran is ended, told as lost, and another takes its place. */
+  private lost(): void {
+    if (this.closed || (!this.child && !this.socket)) return;
+    this.child = undefined;
+    this.socket = undefined;
+    if (this.row) this.options.store.removeRunner(this.row.socket);
+    const lost = [...this.waiting];
+    this.waiting.clear();
+    void endProcessesOfRun(this.options.run).then(() => {
+      this.readResults();
+      if (!this.closed && this.restarts++ < MOST_RESTARTS) this.spawn();
+      for (const [id, deferred] of lost) {
+        const end = this.ends.get(id) ?? { code: 137, because: 'runner-lost' as const };
+        this.ends.set(id, end);
+        deferred.resolve(end);
+      }
+    });
+  }
+
+  /** Ends that an orphaned runner wrote down before it went. */
+  private readResults(): void {
+    const file = join(this.options.folder, 'results.jsonl');
+    if (!existsSync(file)) return;
+    for (const line of readFileSync(file, 'utf8').split('\n')) {
+      try {
+        const { id, end } = JSON.parse(line) as { id: string; end: JobEnd };
+        if (end.because !== 'exit') continue;
+        this.ends.set(id, end);
+        this.adopted.add(id);
+      } catch {
+        // The last line may be cut; its job counts as not ended.
+      }
+    }
+  }
+}
+
+/** Sockets live in the folder for temporary files: their paths may have a hundred characters and no more. */
+function socketPath(run: string): string {
+  const name = `${run}-${randomBytes(3).toString('hex')}`;
+  if (process.platform === 'win32') return `\\\\.\\pipe\\stationmaster-${name}`;
+  const folder = join(tmpdir().length > 60 ? '/tmp' : tmpdir(), `stationmaster-${userInfo().uid}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return join(folder, `${name}.sock`);
+}
+
+/** The runner's program: beside the bundle, or in the sources. */
+function runnerProgram(): string {
+  const here = fileURLToPath(import.meta.url);
+  return here.endsWith('.ts') ? join(dirname(here), '../../runner/main.ts') : join(dirname(here), 'runner.mjs');
+}
