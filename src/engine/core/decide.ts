@@ -31,6 +31,7 @@ export function decide(state: RunState, context: DecideContext): RunEvent | unde
     return event.type === 'step.started' && (state.paused || full) ? undefined : event;
   }
   if (state.open === 0) return finish(state);
+  if (state.relaunching.size > 0) return undefined;
   if (state.paused || state.running >= parallelLimit(state, context.parallel)) return undefined;
   const retry = state.retries.peek();
   if (retry && context.now >= retry.at && !retry.step.step.locks.some((lock) => state.lockHolders.has(lock))) {

@@ -48,6 +48,8 @@ export type RunEvent =
     }
   | { readonly type: 'step.answered'; readonly step: string; readonly answer: Answer }
   | { readonly type: 'step.reset'; readonly step: string }
+  /** A service went away with its host; it is launched again before anything else starts. */
+  | { readonly type: 'service.lost'; readonly step: string }
   | { readonly type: 'service.crashed'; readonly step: string; readonly failure: StepFailure }
   | { readonly type: 'heal.begun'; readonly step: string; readonly errorType: ErrorType; readonly message: string }
   | { readonly type: 'heal.acted'; readonly step: string; readonly action: HealAction };

@@ -32,6 +32,7 @@ export function initialState(plan: Plan): RunState {
     deadlines: new Heap(byTime),
     lockWaiters: new Map(),
     lockHolders: new Map(),
+    relaunching: new Set(),
     artifactVersions: new Map(),
     nextOrder: 0,
   };
@@ -150,6 +151,9 @@ function apply(state: RunState, event: RecordedEvent): void {
       return answered(state, step, event);
     case 'step.reset':
       return reset(state, step);
+    case 'service.lost':
+      state.relaunching.add(step);
+      return reset(state, step);
     case 'service.crashed':
       if (step.status === 'completed') {
         move(state, step, 'failed');
@@ -245,7 +249,7 @@ function makeReady(state: RunState, step: StepState): void {
   if (mustCancel(state, step)) return end(state, step, 'cancelled');
   const blocked = step.step.when === undefined && !step.dependencies.every(counts);
   if (state.options.stepByStep && !step.released && !blocked && !step.isInstance) return;
-  if (blocked || !needsSlot(step)) {
+  if (blocked || !needsSlot(step) || state.relaunching.has(step)) {
     state.decidable.push(step);
     return;
   }
@@ -346,6 +350,7 @@ function end(state: RunState, first: StepState, firstStatus: EndStatus): void {
     leaveRunning(state, step);
     move(state, step, status);
     state.open--;
+    state.relaunching.delete(step);
     if (status === 'completed') delete step.failure;
     for (const dependent of step.dependents) {
       dependent.waitingFor--;
@@ -396,6 +401,8 @@ function answered(
 ): void {
   if (step.status !== 'waiting') return;
   step.answer = event.answer;
+  // A fix can be agreed to before any round of healing began.
+  if (step.question?.kind === 'approval') sessionOf(step, event.at);
   if (step.healing) {
     step.healing.resumedAt = event.at;
     step.healing.consecutiveFailures = 0;

@@ -130,6 +130,8 @@ export interface RunState {
   /** Ready steps that wait for a lock, by lock; and who holds it. */
   readonly lockWaiters: Map<string, StepState[]>;
   readonly lockHolders: Map<string, StepState>;
+  /** Services that are launched again after their host died: until they are ready, nothing else starts. */
+  readonly relaunching: Set<StepState>;
   readonly artifactVersions: Map<string, number>;
   nextOrder: number;
 }

@@ -87,9 +87,9 @@ const RULES: readonly Rule[] = [
     type: 'ConfigError',
     tool: 'env-file',
     pattern:
-      /(?:ENOENT[^\n]*?open ['"]?|No such file or directory[^\n]*?['"]|[Cc]annot (?:find|open|read)[^\n]*?['" ]|node: |file not found: ?['"]?)((?:[\w.\-/\\]*[/\\])?\.env(?:\.[\w-]+)?)(?:: not found)?\b/,
-    message: (m) => `${m[1]} does not exist`,
-    subject: (m) => ({ file: m[1]! }),
+      /(?:ENOENT[^\n]*?open ['"]?|No such file or directory[^\n]*?['"]|[Cc]annot (?:find|open|read)[^\n]*?['" ]|file not found: ?['"]?)((?:[\w.\-/\\]*[/\\])?\.env(?:\.[\w-]+)?)\b|(?:^|[: ])((?:[\w.\-/\\]*[/\\])?\.env(?:\.[\w-]+)?): (?:No such file or directory|not found|cannot open)/m,
+    message: (m) => `${m[1] ?? m[2]} does not exist`,
+    subject: (m) => ({ file: (m[1] ?? m[2])! }),
   },
   {
     type: 'ConfigError',

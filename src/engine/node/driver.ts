@@ -94,7 +94,7 @@ export class RunDriver {
     } else if (step.status === 'completed' && step.step.action === 'launch' && !this.state.finished) {
       if (this.parts.runner.isAdopted(jobId)) this.performer.joinService(step);
       // The service is gone with its host. Whoever has yet to run needs it again.
-      else if (this.hasOpenDependents(step)) this.pending.push({ type: 'step.reset', step: step.path });
+      else if (this.hasOpenDependents(step)) this.pending.push({ type: 'service.lost', step: step.path });
     }
   }
 
