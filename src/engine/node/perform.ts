@@ -312,9 +312,7 @@ export class Performer {
   }
 
   private async attempt(step: StepState, active: Active): Promise<StationResult> {
-    const { driver } = this;
-    const number = step.attempts.length;
-    const talk = new TalkBack(join(driver.folder(), `${fileName(step.path)}.${number}`));
+    const talk = new TalkBack(this.talkFolder(step));
     let context: StationContext;
     try {
       await this.mount(step);
@@ -325,9 +323,7 @@ export class Performer {
     mkdirSync(dirname(context.log), { recursive: true });
     const result = await this.execute(context);
     if (result.kind !== 'completed') return result;
-    const collected = await this.collect(step, talk, result.outputs ?? {});
-    if (collected.kind === 'completed') talk.remove();
-    return collected;
+    return this.collect(step, talk, result.outputs ?? {});
   }
 
   private execute(context: StationContext): Promise<StationResult> {
@@ -562,7 +558,14 @@ export class Performer {
         action: { ...last, description: 'the step completed after the fix', changed: [], outcome: 'resolved' },
       });
     }
-    void this.driver.emit({ type: step.step.review ? 'step.reviewing' : 'step.completed', ...detail });
+    const folder = this.talkFolder(step);
+    const told = this.driver.emit({ type: step.step.review ? 'step.reviewing' : 'step.completed', ...detail });
+    // Only when the journal has it: whoever takes over before that reads the same files again.
+    void told.then(() => rm(folder, { recursive: true, force: true }));
+  }
+
+  private talkFolder(step: StepState): string {
+    return join(this.driver.folder(), `${fileName(step.path)}.${step.attempts.length}`);
   }
 
   private failStep(step: StepState, failure: StepFailure): void {
