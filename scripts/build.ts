@@ -15,7 +15,7 @@ export async function buildAll(): Promise<void> {
     target: 'node22',
     outdir,
     outExtension: { '.js': '.mjs' },
-    minify: true,
+    minify: process.env.NOMIN ? false : true,
     keepNames: true,
     legalComments: 'none',
     logLevel: 'warning',

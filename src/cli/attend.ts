@@ -18,7 +18,7 @@ export async function attend(driver: RunDriver, options: AttendOptions): Promise
   const { runId } = driver.parts;
   const { state } = driver;
   const style = styleFor(process.stdout);
-  const progress = new Progress(state, { style, stream: process.stdout, folder: driver.folder() });
+  const progress = new Progress(state, { style, stream: process.stdout, told: (step) => driver.progress(step) });
   const interactive = options.ask && !options.json && process.stdin.isTTY === true;
   const stopSignals = onInterrupt(driver);
   let asking: { step: string; abort: AbortController } | undefined;

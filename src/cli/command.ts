@@ -1,4 +1,5 @@
 import type { ParseArgsOptionsConfig } from 'node:util';
+import type { RunnerProcess } from '../engine/node/runner-process.ts';
 
 export type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
@@ -7,6 +8,8 @@ export interface Invocation {
   readonly values: Values;
   /** Absolute. */
   readonly workspace: string;
+  /** A runner that was started before this code was loaded. */
+  readonly prepared?: RunnerProcess;
 }
 
 /** One command of the command line. */

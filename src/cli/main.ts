@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nearest } from '../base/nearest.ts';
 import { messageOf } from '../base/result.ts';
+import type { RunnerProcess } from '../engine/node/runner-process.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './exit-codes.ts';
 import { err, out } from './terminal.ts';
@@ -30,7 +31,7 @@ const COMMON = { workspace: { type: 'string' }, help: { type: 'boolean', short: 
 
 export const VERSION = '0.1.0';
 
-async function main(argv: readonly string[]): Promise<number> {
+async function dispatch(argv: readonly string[], prepared: RunnerProcess | undefined): Promise<number> {
   const [name, ...rest] = argv;
   if (name === '--version' || name === '-v') {
     out(VERSION);
@@ -78,7 +79,12 @@ async function main(argv: readonly string[]): Promise<number> {
     err(`stationmaster: the workspace ${workspace} does not exist`);
     return EXIT.usage;
   }
-  return command.run({ positionals, values: values as Parameters<Command['run']>[0]['values'], workspace });
+  return command.run({
+    positionals,
+    values: values as Parameters<Command['run']>[0]['values'],
+    workspace,
+    ...(prepared ? { prepared } : {}),
+  });
 }
 
 /** The nearest folder at or above with a store or a repository; else the current one. */
@@ -120,14 +126,18 @@ A first workflow, hello.workflow.yaml:
 Exit codes: 0 completed, 1 failed, 2 wrong usage or invalid workflow, 3 waits for a person, 130 cancelled.`);
 }
 
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
+/** The command line. Sets the exit code. */
+export async function main(argv: readonly string[], prepared?: RunnerProcess): Promise<void> {
+  // Output into a closed pipe (`| head`) is not an error worth a stack trace.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  try {
+    process.exitCode = await dispatch(argv, prepared);
+  } catch (error) {
     err(`stationmaster: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     process.exitCode = EXIT.failed;
-  },
-);
-// Output into a closed pipe (`| head`) is not an error worth a stack trace.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  } finally {
+    // A runner that got nothing to do ends when nobody holds on to it.
+    prepared?.child.stdin?.end();
+    prepared?.child.unref();
+  }
+}

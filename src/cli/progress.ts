@@ -1,9 +1,6 @@
-import { join } from 'node:path';
 import type { RecordedEvent } from '../engine/core/events.ts';
 import { durationOf } from '../engine/core/scope.ts';
 import { isGroup, type RunState, type StepState } from '../engine/core/state.ts';
-import { fileName } from '../engine/node/driver.ts';
-import { TalkBack } from '../engine/node/talk-back.ts';
 import { formatDuration } from '../language/values.ts';
 import { plain, type Style } from './terminal.ts';
 
@@ -17,17 +14,24 @@ export class Progress {
   private readonly state: RunState;
   private readonly style: Style;
   private readonly stream: NodeJS.WriteStream;
-  private readonly folder: string;
+  private readonly told: (step: string) => { percent: number; text: string } | undefined;
   private readonly live: boolean;
   private drawn = 0;
   private frame = 0;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(state: RunState, options: { style: Style; stream: NodeJS.WriteStream; folder: string }) {
+  constructor(
+    state: RunState,
+    options: {
+      style: Style;
+      stream: NodeJS.WriteStream;
+      told: (step: string) => { percent: number; text: string } | undefined;
+    },
+  ) {
     this.state = state;
     this.style = options.style;
     this.stream = options.stream;
-    this.folder = options.folder;
+    this.told = options.told;
     this.live = options.stream.isTTY === true && options.style.colour;
   }
 
@@ -121,7 +125,7 @@ export class Progress {
     const { style } = this;
     const attempt = step.attempts[step.attempts.length - 1];
     const elapsed = attempt ? formatDuration(Math.max(0, Date.now() - attempt.startedAt)) : '';
-    const progress = TalkBack.progress(join(this.folder, `${fileName(step.path)}.${step.attempts.length}`));
+    const progress = this.told(step.path);
     const told = progress ? ` ${progress.percent}% ${plain(progress.text)}` : '';
     const line = `${SPINNER[this.frame % SPINNER.length]} ${step.path} ${elapsed}${told}`;
     return style.cyan(line.slice(0, (this.stream.columns ?? 80) - 1));

@@ -1,6 +1,7 @@
 import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { Json } from '../base/json.ts';
 import type { Problems, Range } from './diagnostics.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 
 /** A YAML value with its place in the text: what all checking of workflows, front matter and agents stands on. */
 export type Located =
@@ -41,6 +42,13 @@ export function readYaml(text: string, problems: Problems, offset = 0): Located 
     problems.error('too-large', [offset, offset + 1], `values are nested more than ${LIMITS.depth} levels deep`);
     return undefined;
   }
+  const quick = readPlainYaml(text, offset);
+  if (quick !== undefined) return quick;
+  return readAnyYaml(text, problems, offset);
+}
+
+/** Reads with the full parser whatever the text. */
+export function readAnyYaml(text: string, problems: Problems, offset = 0): Located | undefined {
   let contents: Node | null;
   try {
     const document = parseDocument(text, {
@@ -111,14 +119,23 @@ class Reader {
 
   private readNode(node: unknown, depth: number): Located | undefined {
     const range = this.rangeOf(node);
-    if (isMap(node)) return { kind: 'map', range, entries: this.readEntries(node.items, depth) };
+    if (isMap(node)) {
+      const entries = this.readEntries(node.items, depth);
+      const ends = entries.map(({ keyRange, value }) => Math.max(keyRange[1], value.range[1]));
+      return { kind: 'map', range: node.flow ? range : closed(range, ends), entries };
+    }
     if (isSeq(node)) {
-      const items = node.items.map((item) => this.read(isPair(item) ? undefined : item, depth + 1));
-      return { kind: 'list', range, items: items.filter((item) => item !== undefined) };
+      const items = node.items
+        .map((item) => this.read(isPair(item) ? undefined : item, depth + 1))
+        .filter((item) => item !== undefined);
+      const ends = items.map((item) => item.range[1]);
+      return { kind: 'list', range: node.flow ? range : closed(range, ends), items };
     }
     if (isAlias(node)) return this.readAlias(node.source, range);
     if (isScalar(node)) {
       const { value } = node;
+      if (node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED')
+        return { kind: 'scalar', range: this.trimmed(range), value: String(value) };
       if (typeof value === 'string') return { kind: 'scalar', range, value, ...this.verbatim(value, range) };
       if (typeof value === 'number' || typeof value === 'boolean' || value === null)
         return { kind: 'scalar', range, value };
@@ -148,7 +165,7 @@ class Reader {
         continue;
       }
       const value = this.read(pair.value, depth + 1) ?? { kind: 'scalar', range: keyRange, value: null };
-      const empty = pair.value === null || (isScalar(pair.value) && pair.value.value === null);
+      const empty = pair.value === null || (isScalar(pair.value) && pair.value.value === null && !pair.value.source);
       const entry: Entry = { key, keyRange, value: empty ? { kind: 'scalar', range: keyRange, value: null } : value };
       const first = own.get(key);
       if (first) {
@@ -202,6 +219,10 @@ class Reader {
     return [this.offset + range[0], this.offset + range[1]];
   }
 
+  private trimmed([start, end]: Range): Range {
+    return [start, start + this.text.slice(start - this.offset, end - this.offset).trimEnd().length];
+  }
+
   private verbatim(value: string, [start]: Range): { verbatimAt?: number } {
     const at = start - this.offset;
     if (this.text.startsWith(value, at)) return { verbatimAt: start };
@@ -209,6 +230,11 @@ class Reader {
     if ((quote === '"' || quote === "'") && this.text.startsWith(value, at + 1)) return { verbatimAt: start + 1 };
     return {};
   }
+}
+
+/** A block collection ends with its last value, not with the blank lines and comments after it. */
+function closed([start, end]: Range, ends: readonly number[]): Range {
+  return [start, ends.reduce((last, next) => (next <= end && next > last ? next : last), start)];
 }
 
 function countNodes(value: Located, limit: number): number {

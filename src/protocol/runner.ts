@@ -20,6 +20,8 @@ export interface Job {
   readonly grace: number;
   /** Values to be masked before anything reaches the log. They live in memory alone. */
   readonly secrets?: readonly string[];
+  /** Whatever the host wants to hear again with the job's end, also when it is another host by then. */
+  readonly note?: string;
   /** A service: never on a warm shell, and its pid is told. */
   readonly service?: boolean;
 }
@@ -29,6 +31,7 @@ export interface JobEnd {
   readonly code: number;
   readonly because: 'exit' | 'timeout' | 'stopped' | 'not-started' | 'runner-lost';
   readonly message?: string;
+  readonly note?: string;
 }
 
 export type ToRunner =
@@ -46,8 +49,14 @@ export type ToRunner =
   | { readonly type: 'acknowledge'; readonly ids: readonly string[] }
   | { readonly type: 'shutdown' };
 
+export interface RunningJob {
+  readonly id: string;
+  readonly pid?: number;
+  readonly note?: string;
+}
+
 export type FromRunner =
-  | { readonly type: 'welcome'; readonly running: readonly { readonly id: string; readonly pid?: number }[] }
+  | { readonly type: 'welcome'; readonly running: readonly RunningJob[] }
   | { readonly type: 'started'; readonly id: string; readonly pid: number }
   | { readonly type: 'ended'; readonly id: string; readonly end: JobEnd };
 

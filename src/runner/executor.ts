@@ -1,4 +1,5 @@
-import type { FromRunner, Job, JobEnd } from '../protocol/runner.ts';
+import { availableParallelism } from 'node:os';
+import type { FromRunner, Job, JobEnd, RunningJob } from '../protocol/runner.ts';
 import { fitsWarmShell } from './eligible.ts';
 import { type FreshProcess, startFresh } from './fresh.ts';
 import { membersOf } from './processes.ts';
@@ -23,6 +24,14 @@ interface ExecutorOptions {
 
 const MOST_SHELLS = 64;
 
+/** Shells beyond this many are started only when jobs wait: short jobs are faster on few shells than on many. */
+const QUICK_SHELLS = Math.max(2, availableParallelism());
+
+/** Milliseconds that a job waits for a shell to come back before another is started. */
+const PATIENCE = 4;
+
+type ShellJob = Job & { command: { kind: 'shell' } };
+
 /**
  * The pool: warm shells started ahead, claimed by a job and released after it, replaced when they die, more of them under
  * load and fewer when idle; and fresh processes for what does not fit a warm shell.
@@ -32,6 +41,8 @@ export class Executor {
   private readonly idle = new Map<string, WarmShell[]>();
   private readonly shells = new Set<WarmShell>();
   private readonly running = new Map<string, Running>();
+  private readonly queue: { id: string; job: ShellJob; entry: Running }[] = [];
+  private growTimer: NodeJS.Timeout | undefined;
   private sweepTimer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -40,15 +51,18 @@ export class Executor {
     if (process.platform !== 'win32') for (let i = 0; i < options.warm; i++) this.release('sh', this.newShell('sh'));
   }
 
-  jobs(): { id: string; pid?: number }[] {
-    return [...this.running.values()].map(({ id, pid }) => (pid === undefined ? { id } : { id, pid }));
+  jobs(): RunningJob[] {
+    return [...this.running.values()].map(({ id, pid, job: { note } }) => ({
+      id,
+      ...(pid === undefined ? {} : { pid }),
+      ...(note === undefined ? {} : { note }),
+    }));
   }
 
   start(id: string, job: Job): void {
     if (this.running.has(id)) return;
     try {
-      if (job.command.kind === 'shell' && this.isWarm(job))
-        this.startWarm(id, job as Job & { command: { kind: 'shell' } });
+      if (job.command.kind === 'shell' && this.isWarm(job)) this.startWarm(id, job as ShellJob);
       else this.startFresh(id, job);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -69,6 +83,8 @@ export class Executor {
   close(): void {
     this.closed = true;
     clearTimeout(this.sweepTimer);
+    clearTimeout(this.growTimer);
+    this.queue.length = 0;
     for (const entry of this.running.values()) entry.kill('SIGKILL');
     for (const shell of this.shells) shell.kill('SIGKILL');
   }
@@ -77,10 +93,7 @@ export class Executor {
     if (process.platform === 'win32' || job.service || job.secrets?.length) return false;
     const { command } = job;
     return (
-      command.kind === 'shell' &&
-      (command.shell === 'sh' || command.shell === 'bash') &&
-      fitsWarmShell(command.script) &&
-      this.shells.size < MOST_SHELLS
+      command.kind === 'shell' && (command.shell === 'sh' || command.shell === 'bash') && fitsWarmShell(command.script)
     );
   }
 
@@ -95,21 +108,55 @@ export class Executor {
     if (started.pid !== undefined && job.service) this.options.send({ type: 'started', id, pid: started.pid });
   }
 
-  private startWarm(id: string, job: Job & { command: { kind: 'shell' } }): void {
+  private startWarm(id: string, job: ShellJob): void {
+    const shell = this.claim(job.command.shell);
+    if (shell) return this.runWarm(id, job, shell);
+    // It counts as running, so that it can be stopped; nothing of it has been started yet.
+    const entry = this.register(id, job, { pid: undefined, kill: () => this.dropQueued(id) }, false);
+    this.queue.push({ id, job, entry });
+    this.growTimer ??= setTimeout(() => this.grow(), PATIENCE);
+  }
+
+  private runWarm(id: string, job: ShellJob, shell: WarmShell): void {
     const { shell: name } = job.command;
-    const shell = this.claim(name);
     const entry = this.register(id, job, { pid: shell.pid, kill: (signal) => shell.kill(signal) });
     shell.run(job, this.options.cwd, (code) => {
       // A shell whose group was told to end is not used again: nothing of the job may outlive it.
       if (entry.because !== 'exit') shell.kill('SIGKILL');
-      else if (shell.alive) this.release(name, shell);
+      else if (shell.alive) this.reuse(name, shell);
       this.end(id, { code, because: entry.because });
     });
   }
 
-  private register(id: string, job: Job, handle: Pick<Running, 'pid' | 'kill'>): Running {
+  /** A shell that came back takes the next job that waits for one of its kind. */
+  private reuse(name: string, shell: WarmShell): void {
+    const at = this.queue.findIndex(({ job }) => job.command.shell === name);
+    if (at === -1) return this.release(name, shell);
+    const [next] = this.queue.splice(at, 1);
+    this.runWarm(next!.id, next!.job, shell);
+  }
+
+  private dropQueued(id: string): void {
+    const at = this.queue.findIndex((queued) => queued.id === id);
+    if (at === -1) return;
+    const [dropped] = this.queue.splice(at, 1);
+    this.end(id, { code: 143, because: dropped!.entry.because });
+  }
+
+  /** Jobs have waited: they are long ones, so each gets a shell. */
+  private grow(): void {
+    this.growTimer = undefined;
+    const waited = this.queue.splice(0, Math.max(1, Math.min(8, MOST_SHELLS - this.shells.size)));
+    for (const { id, job } of waited) {
+      if (this.shells.size < MOST_SHELLS) this.runWarm(id, job, this.newShell(job.command.shell));
+      else this.startFresh(id, job);
+    }
+    if (this.queue.length > 0) this.growTimer = setTimeout(() => this.grow(), PATIENCE);
+  }
+
+  private register(id: string, job: Job, handle: Pick<Running, 'pid' | 'kill'>, timed = true): Running {
     const entry: Running = { id, job, ...handle, because: 'exit', timers: [] };
-    if (job.timeout !== undefined) this.armTimeout(entry, Date.now() + job.timeout);
+    if (timed && job.timeout !== undefined) this.armTimeout(entry, Date.now() + job.timeout);
     this.running.set(id, entry);
     return entry;
   }
@@ -128,12 +175,15 @@ export class Executor {
     const entry = this.running.get(id);
     for (const timer of entry?.timers ?? []) clearTimeout(timer);
     this.running.delete(id);
-    this.options.send({ type: 'ended', id, end });
+    const note = entry?.job.note;
+    this.options.send({ type: 'ended', id, end: note === undefined ? end : { ...end, note } });
   }
 
-  private claim(name: string): WarmShell {
+  /** An idle shell, a new one while there are few, or none: then the job waits a moment for one to come back. */
+  private claim(name: string): WarmShell | undefined {
     const shell = this.idle.get(name)?.pop();
-    return shell?.alive ? shell : this.newShell(name);
+    if (shell?.alive) return shell;
+    return this.shells.size < QUICK_SHELLS ? this.newShell(name) : undefined;
   }
 
   private release(name: string, shell: WarmShell): void {

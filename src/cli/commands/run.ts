@@ -32,7 +32,7 @@ Ctrl-C once cancels cleanly, twice at once.
     json: 'One JSON event a line.',
   },
   positionals: [1, 1],
-  run: ({ positionals, values, workspace }) =>
+  run: ({ positionals, values, workspace, prepared }) =>
     withEngine(workspace, async (engine) => {
       const [file = ''] = positionals;
       await engine.endLeftovers();
@@ -48,6 +48,7 @@ Ctrl-C once cancels cleanly, twice at once.
         file,
         inputs: inputs.value,
         stepByStep: flag(values, 'step-by-step'),
+        ...(prepared ? { prepared } : {}),
       });
       if (!run.ok) return complain(run.failure);
       const json = flag(values, 'json');
@@ -57,7 +58,7 @@ Ctrl-C once cancels cleanly, twice at once.
         if (!json) out(`waiting for run ${other.id} of the same group`);
       });
       if (!turn) return EXIT.cancelled;
-      const driver = await engine.drive(run.value);
+      const driver = await engine.drive(run.value, [], prepared);
       if (!driver.ok) return complain(driver.failure);
       return attend(driver.value, { json, ask: !flag(values, 'no-ask') });
     }),

@@ -1,4 +1,7 @@
 import type { Json } from '../../base/json.ts';
+import { resolveValue } from '../../language/expression/resolve.ts';
+import { hasExpression } from '../../language/expression/template.ts';
+import type { Plan } from '../../language/workflow/plan.ts';
 import type { Artifact } from './events.ts';
 import type { RunState, StepState } from './state.ts';
 
@@ -20,14 +23,23 @@ export function scopeValues(
 ): Record<string, unknown> {
   const { scope } = step;
   const prefix = scope.path === '' ? '' : `${scope.path}/`;
+  const run = { id: reader.runId, started_at: new Date(state.startedAt ?? state.createdAt).toISOString() };
   return {
     inputs: scope.plan.inputs,
-    env: scope.plan.env,
-    run: { id: reader.runId, started_at: new Date(state.startedAt ?? state.createdAt).toISOString() },
+    env: resolvedEnv(scope.plan, run),
+    run,
     ...named(state, step, prefix, reader),
     ...(step.isInstance ? { item: step.item } : {}),
     ...extra,
   };
+}
+
+/** The workflow's own environment as expressions see it; what holds a secret is left out. */
+function resolvedEnv(plan: Plan, run: Record<string, unknown>): Record<string, unknown> {
+  const names = Object.keys(plan.env);
+  if (!names.some((name) => hasExpression(plan.env[name]!))) return plan.env;
+  const open = names.filter((name) => !/\bsecrets\b/.test(plan.env[name]!));
+  return Object.fromEntries(open.map((name) => [name, resolveValue(plan.env[name], { inputs: plan.inputs, run })]));
 }
 
 function named(state: RunState, step: StepState, prefix: string, reader: ArtifactReader) {

@@ -13,7 +13,7 @@ import type { Blobs } from './blobs.ts';
 import { Performer } from './perform.ts';
 import type { RunnerClient } from './runner-client.ts';
 import type { EngineSettings } from './settings.ts';
-import { LEASE_TIME, type RunSummary, type Store } from './store.ts';
+import { LEASE_TIME, LeaseLost, type RunSummary, type Store } from './store.ts';
 
 export interface DriverParts {
   readonly runId: string;
@@ -27,6 +27,8 @@ export interface DriverParts {
   readonly state: RunState;
   /** The journal's length so far. */
   readonly seq: number;
+  /** When its last event happened. */
+  readonly lastAt: number;
 }
 
 export type DriverEnd =
@@ -57,6 +59,8 @@ export class RunDriver {
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly listeners = new Set<(events: readonly RecordedEvent[]) => void>();
   private dataVersion = -1;
+  private ownFolder: string | undefined;
+  private readonly wallStart: number;
 
   constructor(parts: DriverParts) {
     this.parts = parts;
@@ -67,6 +71,7 @@ export class RunDriver {
       text: (sha256) => parts.blobs.text(sha256),
       path: (sha256) => parts.blobs.path(sha256),
     };
+    this.wallStart = Math.max(Date.now(), parts.lastAt) - performance.now();
     this.performer = new Performer(this);
   }
 
@@ -152,6 +157,14 @@ export class RunDriver {
     await this.end({ kind: 'detached' });
   }
 
+  /**
+   * The run's time, milliseconds since 1970. The system's clock is read once, when driving begins, and never runs behind the
+   * journal: a clock that jumps while the run goes on moves no retry, no deadline and no guardrail.
+   */
+  now(): number {
+    return Math.round(this.wallStart + performance.now());
+  }
+
   private schedule(): void {
     if (this.scheduled || this.over) return;
     this.scheduled = true;
@@ -166,7 +179,7 @@ export class RunDriver {
     this.scheduled = false;
     if (this.over) return;
     const batch: RecordedEvent[] = [];
-    const now = Date.now();
+    const now = this.now();
     const apply = (event: RunEvent) => {
       const recorded = { ...event, at: now };
       evolve(this.state, recorded);
@@ -180,9 +193,11 @@ export class RunDriver {
         if (event.type === 'run.finished' && !this.readyToFinish()) break;
         apply(event);
       }
-      if (batch.length > 0) this.parts.store.append(this.parts.runId, this.seq + 1, batch, summaryOf(this.state));
+      if (batch.length > 0)
+        this.parts.store.append(this.parts.runId, this.seq + 1, batch, summaryOf(this.state), this.parts.owner);
     } catch (error) {
       // What was not written did not happen. The state is ahead of the journal now, so nothing more may follow from it.
+      if (error instanceof LeaseLost) return void this.end({ kind: 'broken', message: error.message });
       void this.end({
         kind: 'broken',
         message: `the journal could not be written: ${messageOf(error)}. The run stopped where its journal ends; make room or repair the folder, then resume it`,
@@ -237,7 +252,7 @@ export class RunDriver {
     clearTimeout(this.dueTimer);
     const due = nextDue(this.state);
     if (due !== undefined && !this.over)
-      this.dueTimer = setTimeout(() => this.schedule(), Math.min(Math.max(0, due - Date.now()), 60_000));
+      this.dueTimer = setTimeout(() => this.schedule(), Math.min(Math.max(0, due - this.now()), 60_000));
   }
 
   private heartbeat(): void {
@@ -276,11 +291,17 @@ export class RunDriver {
 
   /** The run's folder for what is only needed while it runs. */
   folder(): string {
-    return runFolder(this.parts.store, this.parts.runId);
+    this.ownFolder ??= runFolder(this.parts.store, this.parts.runId);
+    return this.ownFolder;
   }
 
   logFile(step: string, attempt: number): string {
     return logFile(this.parts.store, this.parts.runId, step, attempt);
+  }
+
+  /** How far a running step says it is. */
+  progress(step: string): { percent: number; text: string } | undefined {
+    return this.performer.progress(step);
   }
 
   fail(step: string, failure: StepFailure): void {

@@ -19,6 +19,7 @@ import { RunDriver, runFolder, summaryOf } from './driver.ts';
 import { endProcessesOfRun, processesOfRun } from './orphans.ts';
 import { isAlive, ownIdentity } from './process-identity.ts';
 import { RunnerClient } from './runner-client.ts';
+import { newRunId, type RunnerProcess } from './runner-process.ts';
 import { defaultSettings, type EngineSettings } from './settings.ts';
 import { loadStations } from './stations-folder.ts';
 import { type RunRow, Store, type StoreProblem } from './store.ts';
@@ -47,6 +48,8 @@ export interface RunRequest {
   readonly file: string;
   readonly inputs: Readonly<Record<string, unknown>>;
   readonly stepByStep: boolean;
+  /** A runner that was started ahead; its run's id becomes the run's. */
+  readonly prepared?: RunnerProcess;
 }
 
 /** The engine of one workspace: what both hosts, extension and command line, stand on. */
@@ -119,7 +122,7 @@ export class Engine {
 
   /** Records a run, ready to be driven. Nothing has been executed when it returns. */
   async createRun(plan: Plan, request: RunRequest): Promise<Result<string, EngineProblem>> {
-    const run = newRunId();
+    const run = request.prepared?.run ?? newRunId();
     const group = plan.concurrency && textForm(resolveValue(plan.concurrency.group, { inputs: plan.inputs }));
     if (group !== undefined && plan.concurrency!.onConflict !== 'queue') {
       const busy = this.store.openRunsOfGroup(group);
@@ -178,7 +181,11 @@ export class Engine {
   }
 
   /** Takes the right to drive a run that was just created, or goes on with one that was left. */
-  async drive(run: string, extra: readonly RunEvent[] = []): Promise<Result<RunDriver, EngineProblem>> {
+  async drive(
+    run: string,
+    extra: readonly RunEvent[] = [],
+    prepared?: RunnerProcess,
+  ): Promise<Result<RunDriver, EngineProblem>> {
     const row = this.store.run(run);
     if (!row) return fail('no-such-run', `there is no run ${run}`);
     const registry = await this.stations();
@@ -200,7 +207,7 @@ export class Engine {
       warm: this.settings.warm,
       orphanGrace: this.settings.orphanGrace,
     };
-    const runner = fresh ? RunnerClient.start(runnerOptions) : await RunnerClient.adopt(runnerOptions);
+    const runner = fresh ? RunnerClient.start(runnerOptions, prepared) : await RunnerClient.adopt(runnerOptions);
     const driver = new RunDriver({
       runId: run,
       workspace: this.workspace,
@@ -212,6 +219,7 @@ export class Engine {
       owner: this.owner,
       state,
       seq: events.length,
+      lastAt: events[events.length - 1]?.at ?? 0,
     });
     const first: RunEvent[] = fresh ? [{ type: 'run.started' }, ...extra] : [...extra];
     if (first.length > 0) void driver.emit(...first);
@@ -368,11 +376,6 @@ function eventOf(state: RunState, wish: Wish): RunEvent | undefined {
     case 'cancel':
       return undefined;
   }
-}
-
-/** Sortable by time, short enough to type a prefix of. */
-function newRunId(): string {
-  return `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`;
 }
 
 /** Files that differ from the last commit; none when the workspace is no repository. */

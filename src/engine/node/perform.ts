@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { copyFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isObject, type JsonObject } from '../../base/json.ts';
 import { Masker } from '../../base/masking.ts';
 import { messageOf } from '../../base/result.ts';
-import { resolveValue, textForm } from '../../language/expression/resolve.ts';
+import { containsExpression, resolveValue, textForm } from '../../language/expression/resolve.ts';
+import { hasExpression } from '../../language/expression/template.ts';
 import { renderDiagnostics } from '../../language/text.ts';
 import { parseDuration } from '../../language/values.ts';
 import { checkWorkflow } from '../../language/workflow/check.ts';
@@ -49,6 +51,9 @@ export class Performer {
   private readonly unacknowledged = new Map<string, Set<string>>();
   private readonly masker: Masker;
   private readonly secrets: ReadonlyMap<string, string>;
+  private readonly talks = new Map<string, TalkBack>();
+  private readonly freeTalks: TalkBack[] = [];
+  private readonly logFolders = new Set<string>();
   private stopping = false;
 
   constructor(driver: RunDriver) {
@@ -139,6 +144,11 @@ export class Performer {
     return scopeValues(this.driver.state, step, this.driver.artifacts, extra);
   }
 
+  /** Resolves the expressions of a value; the scope is only built when there is one. @throws Error with one sentence */
+  private resolve(step: StepState, value: unknown, extra: Record<string, unknown> = {}): unknown {
+    return containsExpression(value) ? resolveValue(value, this.scope(step, extra)) : value;
+  }
+
   private async performGroup(step: StepState): Promise<void> {
     const { driver } = this;
     if (step.step.forEach !== undefined && !step.isInstance) {
@@ -187,7 +197,7 @@ export class Performer {
       text: this.masker.mask(textForm(resolveValue(ask['question'], this.scope(step)))),
       options,
       ...(isObject(ask['fields']) ? { fields: ask['fields'] } : {}),
-      ...(timeout === undefined ? {} : { deadline: Date.now() + timeout }),
+      ...(timeout === undefined ? {} : { deadline: this.driver.now() + timeout }),
       ...(typeof ask['on_timeout'] === 'string' ? { onTimeout: ask['on_timeout'] } : {}),
     };
     void this.driver.emit({ type: 'step.waiting', step: step.path, on: 'human', question });
@@ -253,7 +263,7 @@ export class Performer {
       cwd: this.cwd(step),
       step: step.step,
       env,
-      now: Date.now,
+      now: () => driver.now(),
       session: () => step.healing,
       begin: (finding) =>
         driver.emit({ type: 'heal.begun', step: path, errorType: finding.type, message: finding.message }),
@@ -312,7 +322,7 @@ export class Performer {
   }
 
   private async attempt(step: StepState, active: Active): Promise<StationResult> {
-    const talk = new TalkBack(this.talkFolder(step));
+    const talk = this.claimTalk(step);
     let context: StationContext;
     try {
       await this.mount(step);
@@ -320,7 +330,7 @@ export class Performer {
     } catch (error) {
       return failed(error instanceof MissingSecret ? 'missing-secret' : 'bad-expression', messageOf(error));
     }
-    mkdirSync(dirname(context.log), { recursive: true });
+    this.makeLogFolder(dirname(context.log));
     const result = await this.execute(context);
     if (result.kind !== 'completed') return result;
     return this.collect(step, talk, result.outputs ?? {});
@@ -353,12 +363,16 @@ export class Performer {
   /** The step's own environment, and the secrets in it. @throws Error with one sentence */
   private env(step: StepState, port: number | undefined): { env: Record<string, string>; secrets: string[] } {
     const used: string[] = [];
-    const scope = this.scope(step, port === undefined ? {} : { port });
+    const extra = port === undefined ? {} : { port };
     const env: Record<string, string> = {};
     for (const [name, value] of Object.entries({ ...step.scope.plan.env, ...step.step.env })) {
+      if (!hasExpression(value)) {
+        env[name] = value;
+        continue;
+      }
       const names = [...value.matchAll(/\bsecrets\s*\.\s*([A-Za-z_]\w*)/g)].map((match) => match[1]!);
       const own = Object.fromEntries(names.map((secret) => [secret, this.secretValue(secret, used)]));
-      env[name] = textForm(resolveValue(value, names.length > 0 ? { ...scope, secrets: own } : scope));
+      env[name] = textForm(this.resolve(step, value, names.length > 0 ? { ...extra, secrets: own } : extra));
     }
     if (step.healing?.port !== undefined && env['PORT'] !== undefined) env['PORT'] = String(step.healing.port);
     return { env, secrets: used };
@@ -394,6 +408,7 @@ export class Performer {
         env: { ...env, ...options.env },
         log: part === undefined ? log : partLog(log, part),
         grace: settings.killGrace,
+        note: talk.folder,
         ...(timeout === undefined || options.service ? {} : { timeout }),
         ...(secrets.length > 0 ? { secrets } : {}),
         ...(options.service ? { service: true } : {}),
@@ -407,7 +422,7 @@ export class Performer {
       path: step.path,
       step: step.step,
       attempt: number,
-      with: resolveValue(step.step.with, this.scope(step)) as JsonObject,
+      with: this.resolve(step, step.step.with) as JsonObject,
       workspace,
       cwd: this.cwd(step),
       env,
@@ -500,6 +515,9 @@ export class Performer {
     talk: TalkBack,
     own: Outputs,
   ): Promise<StationResult & { artifacts?: Artifact[] }> {
+    const { produces, outputs: declared } = step.step;
+    const expectsNothing = Object.keys(produces).length === 0 && Object.keys(declared).length === 0;
+    if (expectsNothing && talk.isSilent()) return { kind: 'completed', outputs: own };
     const said = talk.outputs();
     if (!said.ok) return failed('bad-output', said.failure.message);
     const outputs: Record<string, unknown> = { ...own };
@@ -558,14 +576,39 @@ export class Performer {
         action: { ...last, description: 'the step completed after the fix', changed: [], outcome: 'resolved' },
       });
     }
-    const folder = this.talkFolder(step);
     const told = this.driver.emit({ type: step.step.review ? 'step.reviewing' : 'step.completed', ...detail });
     // Only when the journal has it: whoever takes over before that reads the same files again.
-    void told.then(() => rm(folder, { recursive: true, force: true }));
+    void told.then(() => this.releaseTalk(step));
   }
 
-  private talkFolder(step: StepState): string {
-    return join(this.driver.folder(), `${fileName(step.path)}.${step.attempts.length}`);
+  private makeLogFolder(folder: string): void {
+    if (this.logFolders.has(folder)) return;
+    mkdirSync(folder, { recursive: true });
+    this.logFolders.add(folder);
+  }
+
+  /** A folder to talk back through: that of the predecessor for an attempt that is joined, else one that is free. */
+  private claimTalk(step: StepState): TalkBack {
+    const folder = this.driver.parts.runner.noteOf(`${step.path}#${step.attempts.length}`);
+    const talk =
+      folder === undefined
+        ? (this.freeTalks.pop() ?? TalkBack.make(join(this.driver.folder(), `talk-${randomUUID()}`)))
+        : new TalkBack(folder);
+    this.talks.set(step.path, talk);
+    return talk;
+  }
+
+  private releaseTalk(step: StepState): void {
+    const talk = this.talks.get(step.path);
+    if (!talk) return;
+    this.talks.delete(step.path);
+    if (talk.isSilent()) this.freeTalks.push(talk);
+    else void rm(talk.folder, { recursive: true, force: true });
+  }
+
+  /** How far a running step says it is. */
+  progress(path: string): { percent: number; text: string } | undefined {
+    return this.talks.get(path)?.progress();
   }
 
   private failStep(step: StepState, failure: StepFailure): void {
@@ -575,7 +618,7 @@ export class Performer {
       type: 'step.failed',
       step: step.path,
       failure: masked,
-      ...(delay === undefined ? {} : { retryAt: Date.now() + delay }),
+      ...(delay === undefined ? {} : { retryAt: this.driver.now() + delay }),
     });
   }
 }

@@ -1,15 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { Deferred } from '../../base/deferred.ts';
 import { type FromRunner, type Job, type JobEnd, MessageReader, type ToRunner } from '../../protocol/runner.ts';
 import type { RunnerPort } from '../core/ports.ts';
 import { endProcessesOfRun } from './orphans.ts';
 import { isAlive, startTimeOf } from './process-identity.ts';
+import { type RunnerProcess, spawnRunner } from './runner-process.ts';
 import type { RunnerRow, Store } from './store.ts';
 
 export interface RunnerOptions {
@@ -41,7 +39,11 @@ export class RunnerClient implements RunnerPort {
   private restarts = 0;
   private readonly waiting = new Map<string, Deferred<JobEnd>>();
   private readonly ends = new Map<string, JobEnd>();
-  private readonly adopted = new Set<string>();
+  /** Jobs that a predecessor of this host started, and what it noted with them. */
+  private readonly adopted = new Map<string, string>();
+  private outbox = '';
+  private readonly acknowledged: string[] = [];
+  private acknowledgeTimer: NodeJS.Timeout | undefined;
   /** Pids of services, by job. */
   readonly pids = new Map<string, number>();
 
@@ -50,9 +52,9 @@ export class RunnerClient implements RunnerPort {
   }
 
   /** A runner for a run that starts afresh. */
-  static start(options: RunnerOptions): RunnerClient {
+  static start(options: RunnerOptions, prepared?: RunnerProcess): RunnerClient {
     const client = new RunnerClient(options);
-    client.spawn();
+    client.spawn(prepared);
     return client;
   }
 
@@ -92,8 +94,15 @@ export class RunnerClient implements RunnerPort {
 
   /** Ids of jobs of an attempt that a predecessor started. */
   adoptedOf(prefix: string): boolean {
-    for (const id of this.adopted) if (id === prefix || id.startsWith(`${prefix}:`)) return true;
+    for (const id of this.adopted.keys()) if (id === prefix || id.startsWith(`${prefix}:`)) return true;
     return false;
+  }
+
+  /** What the predecessor noted with the jobs of an attempt. */
+  noteOf(prefix: string): string | undefined {
+    for (const [id, note] of this.adopted)
+      if ((id === prefix || id.startsWith(`${prefix}:`)) && note !== '') return note;
+    return undefined;
   }
 
   /** Tells the runner that the ends of these jobs are in the journal. */
@@ -102,22 +111,17 @@ export class RunnerClient implements RunnerPort {
       this.ends.delete(id);
       this.adopted.delete(id);
     }
-    this.send({ type: 'acknowledge', ids });
+    // Nobody waits for this: it goes with the next message that somebody does wait for.
+    this.acknowledged.push(...ids);
+    this.acknowledgeTimer ??= setTimeout(() => this.post(), 200);
   }
 
   /** Ends everything the run still has and the runner itself; returns when all of it is gone. */
   async close(): Promise<void> {
     this.closed = true;
     this.send({ type: 'shutdown' });
-    const pid = this.child?.pid ?? this.row?.pid;
-    const start = this.row?.startTime;
-    const deadline = performance.now() + 5_000;
-    while (pid !== undefined && startTimeOf(pid) === start && performance.now() < deadline) {
-      await new Promise((resolve) =>
-        this.child ? this.child.once('exit', resolve) && setTimeout(resolve, 200) : setTimeout(resolve, 20),
-      );
-      if (this.child && (this.child.exitCode !== null || this.child.signalCode !== null)) break;
-    }
+    this.post();
+    await this.gone(5_000);
     this.child?.stdin?.destroy();
     this.child?.stdout?.destroy();
     this.socket?.destroy();
@@ -127,22 +131,31 @@ export class RunnerClient implements RunnerPort {
     }
   }
 
-  private spawn(): void {
+  /** Waits until the runner's process has ended, but not for ever. */
+  private async gone(limit: number): Promise<void> {
+    const { child, row } = this;
+    if (child) {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, limit);
+        child.once('exit', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+      return;
+    }
+    // An adopted runner is no child of ours.
+    const deadline = performance.now() + limit;
+    while (row && startTimeOf(row.pid) === row.startTime && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  private spawn(prepared?: RunnerProcess): void {
     const { run, store } = this.options;
-    const token = randomBytes(16).toString('hex');
-    const socket = socketPath(run);
-    const env: NodeJS.ProcessEnv = { ...process.env, STATIONMASTER_RUN_ID: run, ELECTRON_RUN_AS_NODE: '1' };
-    for (const name of this.options.secrets) delete env[name];
-    const child = spawn(process.execPath, ['--no-warnings', runnerProgram(), socket, token], {
-      cwd: this.options.workspace,
-      env,
-      // A group of its own: Ctrl-C at the terminal is for the host, which then ends what must end.
-      detached: true,
-      windowsHide: true,
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
+    const { child, socket, token } = prepared?.run === run ? prepared : spawnRunner(run, this.options.secrets);
     this.child = child;
-    child.stdin!.on('error', () => {});
     child.stdout!.setEncoding('utf8');
     const reader = new MessageReader<FromRunner>((message) => this.receive(message));
     child.stdout!.on('data', (chunk: string) => reader.read(chunk));
@@ -163,15 +176,15 @@ export class RunnerClient implements RunnerPort {
           clearTimeout(timer);
           this.socket = socket;
           this.row = row;
-          for (const { id, pid } of message.running) {
-            this.adopted.add(id);
+          for (const { id, pid, note } of message.running) {
+            this.adopted.set(id, note ?? '');
             if (pid !== undefined) this.pids.set(id, pid);
           }
           this.configure();
           // The ends of jobs that nobody heard of follow at once.
           setTimeout(() => resolve(true), 20);
         } else {
-          if (message.type === 'ended') this.adopted.add(message.id);
+          if (message.type === 'ended') this.adopted.set(message.id, message.end.note ?? '');
           this.receive(message);
         }
       });
@@ -200,8 +213,22 @@ export class RunnerClient implements RunnerPort {
     });
   }
 
+  /** Messages of one turn of the event loop share a write. */
   private send(message: ToRunner): void {
-    const text = `${JSON.stringify(message)}\n`;
+    if (this.outbox === '') queueMicrotask(() => this.post());
+    this.outbox += `${JSON.stringify(message)}\n`;
+  }
+
+  private post(): void {
+    clearTimeout(this.acknowledgeTimer);
+    this.acknowledgeTimer = undefined;
+    if (this.acknowledged.length > 0) {
+      this.outbox += `${JSON.stringify({ type: 'acknowledge', ids: this.acknowledged } satisfies ToRunner)}\n`;
+      this.acknowledged.length = 0;
+    }
+    const text = this.outbox;
+    this.outbox = '';
+    if (text === '') return;
     if (this.socket) this.socket.write(text);
     else if (this.child?.stdin?.writable) this.child.stdin.write(text);
   }
@@ -243,25 +270,10 @@ export class RunnerClient implements RunnerPort {
         const { id, end } = JSON.parse(line) as { id: string; end: JobEnd };
         if (end.because !== 'exit') continue;
         this.ends.set(id, end);
-        this.adopted.add(id);
+        this.adopted.set(id, end.note ?? '');
       } catch {
         // The last line may be cut; its job counts as not ended.
       }
     }
   }
-}
-
-/** Sockets live in the folder for temporary files: their paths may have a hundred characters and no more. */
-function socketPath(run: string): string {
-  const name = `${run}-${randomBytes(3).toString('hex')}`;
-  if (process.platform === 'win32') return `\\\\.\\pipe\\stationmaster-${name}`;
-  const folder = join(tmpdir().length > 60 ? '/tmp' : tmpdir(), `stationmaster-${userInfo().uid}`);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return join(folder, `${name}.sock`);
-}
-
-/** The runner's program: beside the bundle, or in the sources. */
-function runnerProgram(): string {
-  const here = fileURLToPath(import.meta.url);
-  return here.endsWith('.ts') ? join(dirname(here), '../../runner/main.ts') : join(dirname(here), 'runner.mjs');
 }

@@ -47,6 +47,11 @@ const COLUMNS =
 /** Milliseconds that a lease lives without a heartbeat. */
 export const LEASE_TIME = 10_000;
 
+/** How long the lease of a process that still exists is respected after it expired: a machine may sleep, a clock may jump. */
+const LEASE_PATIENCE = 60_000;
+
+export class LeaseLost extends Error {}
+
 /**
  * The journal of all runs of a workspace, in `.stationmaster/runs.db`. SQLite in WAL mode; a commit is flushed to disk
  * before `append` returns (`durability: 'disk'`) or handed to the operating system (`'system'`, which survives the
@@ -115,10 +120,20 @@ export class Store {
     ).run(run.id, run.name, run.file, run.plan, run.at, run.group ?? null);
   }
 
-  /** Appends a batch of events and what the list shows of the run, in one transaction. */
-  append(run: string, firstSeq: number, events: readonly RecordedEvent[], summary: RunSummary): void {
+  /**
+   * Appends a batch of events and what the list shows of the run, in one transaction.
+   *
+   * @throws LeaseLost when the run belongs to another owner by now: whoever slept through its lease writes nothing more
+   */
+  append(run: string, firstSeq: number, events: readonly RecordedEvent[], summary: RunSummary, owner?: string): void {
     const insert = this.statement('INSERT INTO events (run, seq, at, data) VALUES (?, ?, ?, ?)');
     this.transaction(() => {
+      if (
+        owner !== undefined &&
+        this.statement('SELECT lease_owner AS owner FROM runs WHERE id = ?').get(run)?.['owner'] !== owner
+      ) {
+        throw new LeaseLost('another process drives this run now');
+      }
       for (const [index, event] of events.entries()) insert.run(run, firstSeq + index, event.at, JSON.stringify(event));
       this.writeSummary(run, summary);
     });
@@ -195,14 +210,15 @@ export class Store {
 
   /**
    * Takes the right to drive a run, or takes it over from an owner that is gone. `isAlive` tells whether an owner still
-   * exists; one that does not loses its lease at once, one that cannot be told keeps it until it expires.
+   * exists; one that does not loses its lease at once.
    */
   takeLease(run: string, owner: string, now: number, isAlive: (owner: string) => boolean): boolean {
     return this.transaction(() => {
       const row = this.statement('SELECT lease_owner AS owner, lease_until AS until FROM runs WHERE id = ?').get(run);
       if (!row) return false;
       const holder = row['owner'] as string | null;
-      if (holder !== null && holder !== owner && (row['until'] as number) > now && isAlive(holder)) return false;
+      if (holder !== null && holder !== owner && (row['until'] as number) + LEASE_PATIENCE > now && isAlive(holder))
+        return false;
       this.statement('UPDATE runs SET lease_owner = ?, lease_until = ? WHERE id = ?').run(owner, now + LEASE_TIME, run);
       return true;
     });
@@ -228,7 +244,9 @@ export class Store {
   leaseHolder(run: string, now: number, isAlive: (owner: string) => boolean): string | undefined {
     const row = this.statement('SELECT lease_owner AS owner, lease_until AS until FROM runs WHERE id = ?').get(run);
     const holder = (row?.['owner'] as string | null | undefined) ?? undefined;
-    return holder !== undefined && (row!['until'] as number) > now && isAlive(holder) ? holder : undefined;
+    return holder !== undefined && (row!['until'] as number) + LEASE_PATIENCE > now && isAlive(holder)
+      ? holder
+      : undefined;
   }
 
   wish(run: string, wish: Wish, now: number): void {

@@ -1,22 +1,42 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '../../base/result.ts';
 
-/** The files through which a step talks back to the run, one folder for each attempt. */
+const LONG_AGO = new Date(1_000_000);
+
+/**
+ * The files through which a step talks back to the run, in a folder that only its attempt has. Most steps say nothing, so
+ * folders are used again: both hold a modification time of long ago, which only a new entry changes.
+ */
 export class TalkBack {
   readonly folder: string;
 
   constructor(folder: string) {
     this.folder = folder;
-    mkdirSync(join(folder, 'artifacts'), { recursive: true });
+  }
+
+  /** Makes the folder of an attempt. */
+  static make(folder: string): TalkBack {
+    const artifacts = join(folder, 'artifacts');
+    mkdirSync(artifacts, { recursive: true });
+    utimesSync(artifacts, LONG_AGO, LONG_AGO);
+    utimesSync(folder, LONG_AGO, LONG_AGO);
+    return new TalkBack(folder);
+  }
+
+  /** Whether the step said nothing at all. */
+  isSilent(): boolean {
+    const long = LONG_AGO.getTime();
+    const artifacts = statSync(`${this.folder}/artifacts`, { throwIfNoEntry: false });
+    return artifacts?.mtimeMs === long && statSync(this.folder, { throwIfNoEntry: false })?.mtimeMs === long;
   }
 
   env(): Record<string, string> {
     return {
-      STATIONMASTER_OUTPUT: join(this.folder, 'output'),
-      STATIONMASTER_SUMMARY: join(this.folder, 'summary.md'),
-      STATIONMASTER_PROGRESS: join(this.folder, 'progress'),
-      STATIONMASTER_ARTIFACTS: join(this.folder, 'artifacts'),
+      STATIONMASTER_OUTPUT: `${this.folder}/output`,
+      STATIONMASTER_SUMMARY: `${this.folder}/summary.md`,
+      STATIONMASTER_PROGRESS: `${this.folder}/progress`,
+      STATIONMASTER_ARTIFACTS: `${this.folder}/artifacts`,
     };
   }
 
@@ -28,9 +48,10 @@ export class TalkBack {
   /** Files the step left in its artifacts folder, and its summary. */
   artifacts(): { name: string; file: string }[] {
     const found: { name: string; file: string }[] = [];
-    const entries = readdirSync(this.folder);
-    if (entries.includes('summary.md')) found.push({ name: 'summary', file: join(this.folder, 'summary.md') });
+    if (existsSync(join(this.folder, 'summary.md')))
+      found.push({ name: 'summary', file: join(this.folder, 'summary.md') });
     const root = join(this.folder, 'artifacts');
+    if (!existsSync(root)) return found;
     for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
       const file = join(root, name);
       if (statSync(file).isFile()) found.push({ name: name.replaceAll('\\', '/'), file });
@@ -39,9 +60,9 @@ export class TalkBack {
   }
 
   /** The last line of progress: a percentage and a text. */
-  static progress(folder: string): { percent: number; text: string } | undefined {
+  progress(): { percent: number; text: string } | undefined {
     try {
-      const lines = readLimited(join(folder, 'progress')).trim().split('\n');
+      const lines = readLimited(join(this.folder, 'progress')).trim().split('\n');
       const match = /^(\d{1,3})(?:%|\b)\s*(.*)$/.exec(lines[lines.length - 1] ?? '');
       return match ? { percent: Math.min(100, Number(match[1])), text: match[2]! } : undefined;
     } catch {

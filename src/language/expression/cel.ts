@@ -31,6 +31,8 @@ export interface ParsedExpression {
   readonly problems: readonly CelProblem[];
   /** Names of the functions called without a receiver. */
   readonly calls: readonly string[];
+  /** Whether it is one reference and nothing else: then there are no types that could not fit. */
+  readonly isReference: boolean;
 }
 
 const STATUS_FUNCTIONS = ['always', 'failure', 'success'] as const;
@@ -65,6 +67,7 @@ function parse(source: string): ParsedExpression {
     return {
       references: [],
       calls: [],
+      isReference: false,
       problems: [{ kind: 'syntax', message: 'the expression is empty', range: [0, source.length] }],
     };
   }
@@ -74,9 +77,9 @@ function parse(source: string): ParsedExpression {
     walk.visit(program.ast, new Set());
     const checked = program.check();
     const problems = checked.valid ? [] : [problemOf('type', checked.error, source)];
-    return { references: walk.references, calls: walk.calls, problems };
+    return { references: walk.references, calls: walk.calls, problems, isReference: chain(program.ast) !== undefined };
   } catch (error) {
-    return { references: [], calls: [], problems: [problemOf('syntax', error, source)] };
+    return { references: [], calls: [], isReference: false, problems: [problemOf('syntax', error, source)] };
   }
 }
 
@@ -87,12 +90,7 @@ function parse(source: string): ParsedExpression {
 export function checkTypes(source: string, scope: ReadonlyMap<string, Shape>): CelProblem | undefined {
   if (![...scope.values()].some(hasTypes)) return undefined;
   try {
-    const environment = new Environment({
-      unlistedVariablesAreDyn: true,
-      homogeneousAggregateLiterals: false,
-      enableOptionalTypes: true,
-    });
-    for (const name of STATUS_FUNCTIONS) environment.registerFunction(`${name}(): bool`, () => true);
+    const environment = base.clone();
     for (const [name, shape] of scope) {
       if (shape.type === 'object') environment.registerVariable({ name, schema: schemaOf(shape) as never });
       else environment.registerVariable(name, shape.type);

@@ -34,3 +34,10 @@ export function textForm(value: unknown): string {
   if (value === null || value === undefined) return '';
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
+
+/** Whether any text in a value holds an expression. */
+export function containsExpression(value: unknown): boolean {
+  if (typeof value === 'string') return hasExpression(value);
+  if (value === null || typeof value !== 'object') return false;
+  return Object.values(value).some(containsExpression);
+}

@@ -106,7 +106,8 @@ class ExpressionCheck {
     }
     const before = this.problems.list.length;
     for (const reference of parsed.references) this.reference(reference, rangeOf, place);
-    if (parsed.problems.length === 0 && this.problems.list.length === before && parsed.references.length > 0) {
+    const sound = parsed.problems.length === 0 && this.problems.list.length === before;
+    if (sound && parsed.references.length > 0 && !parsed.isReference) {
       const problem = checkTypes(source, this.scopeOf(parsed.references));
       if (problem) this.celProblem(problem, rangeOf);
     }

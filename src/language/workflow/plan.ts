@@ -135,8 +135,12 @@ export function createPlan(
   });
 }
 
+/**
+ * The plan as text: what is stored, and what its hash is of. Plans are built with their keys in one order, and what a person
+ * wrote keeps the order of the text; only inputs come from elsewhere, so only they are brought into an order of their own.
+ */
 export function canonicalPlan(plan: Plan): string {
-  return canonicalJson(plan);
+  return JSON.stringify({ ...plan, inputs: JSON.parse(canonicalJson(plan.inputs)) as unknown });
 }
 
 /** The inputs of a run: given values, then defaults, checked against their fields. */

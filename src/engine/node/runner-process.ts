@@ -1,0 +1,56 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { tmpdir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A runner that was started and not yet told what for. It ends by itself when its host goes away before that. */
+export interface RunnerProcess {
+  readonly run: string;
+  readonly child: ChildProcess;
+  readonly socket: string;
+  readonly token: string;
+}
+
+/** Sortable by time, short enough to type a prefix of. */
+export function newRunId(): string {
+  return `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`;
+}
+
+/**
+ * Starts the runner of a run. This is the one process that a host ever starts; a command line does so before it has even
+ * loaded its own code, so that both are ready at the same time.
+ */
+export function spawnRunner(run: string, without: readonly string[] = []): RunnerProcess {
+  const token = randomBytes(16).toString('hex');
+  const socket = socketPath(run);
+  const env: NodeJS.ProcessEnv = { ...process.env, STATIONMASTER_RUN_ID: run, ELECTRON_RUN_AS_NODE: '1' };
+  for (const name of without) delete env[name];
+  const child = spawn(process.execPath, ['--no-warnings', runnerProgram(), socket, token], {
+    env,
+    // A group of its own: Ctrl-C at the terminal is for the host, which then ends what must end.
+    detached: true,
+    windowsHide: true,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  // A runner that cannot be started shows as one that died; an error without a listener would end the host.
+  child.on('error', () => {});
+  child.stdin!.on('error', () => {});
+  return { run, child, socket, token };
+}
+
+/** Sockets live in the folder for temporary files: their paths may have a hundred characters and no more. */
+function socketPath(run: string): string {
+  const name = `${run}-${randomBytes(3).toString('hex')}`;
+  if (process.platform === 'win32') return `\\\\.\\pipe\\stationmaster-${name}`;
+  const folder = join(tmpdir().length > 60 ? '/tmp' : tmpdir(), `stationmaster-${userInfo().uid}`);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return join(folder, `${name}.sock`);
+}
+
+/** The runner's program: beside the bundle, or in the sources. */
+function runnerProgram(): string {
+  const here = fileURLToPath(import.meta.url);
+  return here.endsWith('.ts') ? join(dirname(here), '../../runner/main.ts') : join(dirname(here), 'runner.mjs');
+}
