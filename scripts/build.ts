@@ -15,7 +15,7 @@ export async function buildAll(): Promise<void> {
     target: 'node22',
     outdir,
     outExtension: { '.js': '.mjs' },
-    minify: process.env.NOMIN ? false : true,
+    minify: true,
     keepNames: true,
     legalComments: 'none',
     logLevel: 'warning',
@@ -24,6 +24,8 @@ export async function buildAll(): Promise<void> {
     ...common,
     entryPoints: { stationmaster: join(root, 'src/cli/bin.ts') },
     splitting: true,
+    // Most files never need the full YAML parser, whose modules take long to come up: it is loaded when it is called.
+    alias: { yaml: join(root, 'scripts/lazy-yaml.cts') },
     chunkNames: '[name]-[hash]',
     // Packages written for CommonJS ask for Node's own modules with `require`.
     banner: {

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { isAlias, isMap, isPair, isScalar, isSeq, type Node, parseDocument } from 'yaml';
 import type { Json } from '../base/json.ts';
 import type { Problems, Range } from './diagnostics.ts';
 import { readPlainYaml } from './plain-yaml.ts';
@@ -52,7 +52,6 @@ export function readAnyYaml(text: string, problems: Problems, offset = 0): Locat
   let contents: Node | null;
   try {
     const document = parseDocument(text, {
-      lineCounter: new LineCounter(),
       prettyErrors: false,
       uniqueKeys: false,
       keepSourceTokens: false,

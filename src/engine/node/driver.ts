@@ -15,6 +15,9 @@ import type { RunnerClient } from './runner-client.ts';
 import type { EngineSettings } from './settings.ts';
 import { LEASE_TIME, LeaseLost, type RunSummary, type Store } from './store.ts';
 
+/** Milliseconds in which ends that nobody waits for gather for one commit. */
+const GROUP_COMMIT = 4;
+
 export interface DriverParts {
   readonly runId: string;
   readonly workspace: string;
@@ -39,8 +42,8 @@ export type DriverEnd =
   | { readonly kind: 'broken'; readonly message: string };
 
 /**
- * Drives one run: asks the core what must happen, writes it down, and only then does it (invariants 3, 4). One place
- * waits and one place changes state: `flush`.
+ * Drives one run: asks the core what must happen, writes it down, and only then lets it show (invariants 3, 4). One place
+ * changes state, `flush`, and one writes, `commit`.
  */
 export class RunDriver {
   readonly state: RunState;
@@ -50,6 +53,14 @@ export class RunDriver {
   private readonly performer: Performer;
   private seq: number;
   private pending: RunEvent[] = [];
+  /** Applied, and not yet in the journal. */
+  private uncommitted: RecordedEvent[] = [];
+  /** Steps to be performed once their start is in the journal. */
+  private deferred: string[] = [];
+  /** Steps that something not yet in the journal is about. */
+  private readonly touched = new Set<string>();
+  private commitTimer: NodeJS.Timeout | undefined;
+  private committing = false;
   private durable = new Deferred<void>();
   private scheduled = false;
   private over = false;
@@ -172,18 +183,30 @@ export class RunDriver {
   }
 
   /**
-   * Applies what was queued, lets the core decide until it has nothing more to say, writes all of it in one transaction,
-   * and then does what it says. Events that arrive together share a commit.
+   * Applies what was queued and lets the core decide until it has nothing more to say. What follows waits for the commit,
+   * but for one thing: a script whose dependencies are all durable starts at once, since the runner remembers it if we die,
+   * and whoever takes over joins it. So commits run beside the work, and a step never waits for one that only concerns itself
+   * or its siblings.
    */
   private flush(): void {
     this.scheduled = false;
     if (this.over) return;
-    const batch: RecordedEvent[] = [];
     const now = this.now();
+    let urgent = false;
+    let early = false;
     const apply = (event: RunEvent) => {
       const recorded = { ...event, at: now };
       evolve(this.state, recorded);
-      batch.push(recorded);
+      this.uncommitted.push(recorded);
+      if (event.type === 'step.started' && this.canStartEarly(event.step)) {
+        this.performer.started(this.state.steps.get(event.step)!);
+        early = true;
+      } else if (event.type === 'step.completed' || event.type === 'step.failed') this.touched.add(event.step);
+      else {
+        if (event.type === 'step.started') this.deferred.push(event.step);
+        else if ('step' in event) this.touched.add(event.step);
+        urgent = true;
+      }
     };
     try {
       for (const event of this.pending) apply(event);
@@ -193,8 +216,43 @@ export class RunDriver {
         if (event.type === 'run.finished' && !this.readyToFinish()) break;
         apply(event);
       }
-      if (batch.length > 0)
-        this.parts.store.append(this.parts.runId, this.seq + 1, batch, summaryOf(this.state), this.parts.owner);
+    } catch (error) {
+      void this.end({ kind: 'broken', message: `this is a bug in Stationmaster: ${messageOf(error)}` });
+      return;
+    }
+    if (this.uncommitted.length === 0) this.armDue();
+    // What has just been started early is on its way before a commit takes the thread.
+    else if (urgent && early) this.commitSoon();
+    else if (urgent) this.commit();
+    else this.commitTimer ??= setTimeout(() => this.commit(), GROUP_COMMIT);
+  }
+
+  private canStartEarly(path: string): boolean {
+    const step = this.state.steps.get(path)!;
+    if (step.step.action !== 'run' || step.step.heal !== undefined || isGroup(step) || this.touched.has(path))
+      return false;
+    if (step.parent && this.touched.has(step.parent.path)) return false;
+    return step.dependencies.every((dependency) => !this.touched.has(dependency.path));
+  }
+
+  private commitSoon(): void {
+    if (this.committing) return;
+    this.committing = true;
+    setImmediate(() => this.commit());
+  }
+
+  /** Writes all that was applied in one transaction, flushed to disk, and then does what it says. */
+  private commit(): void {
+    clearTimeout(this.commitTimer);
+    this.commitTimer = undefined;
+    this.committing = false;
+    if (this.over || this.uncommitted.length === 0) return;
+    const batch = this.uncommitted;
+    const deferred = this.deferred;
+    this.uncommitted = [];
+    this.deferred = [];
+    try {
+      this.parts.store.append(this.parts.runId, this.seq + 1, batch, summaryOf(this.state), this.parts.owner);
     } catch (error) {
       // What was not written did not happen. The state is ahead of the journal now, so nothing more may follow from it.
       if (error instanceof LeaseLost) return void this.end({ kind: 'broken', message: error.message });
@@ -205,11 +263,13 @@ export class RunDriver {
       return;
     }
     this.seq += batch.length;
+    this.touched.clear();
     const { durable } = this;
     this.durable = new Deferred();
     durable.resolve();
     for (const event of batch) this.effect(event);
-    if (batch.length > 0) for (const listener of this.listeners) listener(batch);
+    for (const path of deferred) this.performer.started(this.state.steps.get(path)!);
+    for (const listener of this.listeners) listener(batch);
     this.armDue();
   }
 
@@ -228,9 +288,6 @@ export class RunDriver {
 
   private effect(event: RecordedEvent): void {
     switch (event.type) {
-      case 'step.started':
-        this.performer.started(this.state.steps.get(event.step)!);
-        return;
       case 'step.completed':
       case 'step.reviewing':
       case 'step.failed':
@@ -278,6 +335,7 @@ export class RunDriver {
     this.over = true;
     for (const timer of this.timers) clearInterval(timer);
     clearTimeout(this.dueTimer);
+    clearTimeout(this.commitTimer);
     this.performer.abandon();
     await this.parts.runner.close();
     try {

@@ -38,17 +38,23 @@ export interface ParsedExpression {
 const STATUS_FUNCTIONS = ['always', 'failure', 'success'] as const;
 
 /** One environment for all: variables are dynamic, since names and fields are checked by our own walk, with ranges. */
-const base = new Environment({
-  unlistedVariablesAreDyn: true,
-  homogeneousAggregateLiterals: false,
-  enableOptionalTypes: true,
-  limits: { maxAstNodes: 5000, maxDepth: 100 },
-});
-for (const name of STATUS_FUNCTIONS) {
-  base.registerFunction(`${name}(): bool`, () => {
-    throw new Error(`${name}() can be used in "when" alone`);
+function base(): Environment {
+  if (shared) return shared;
+  shared = new Environment({
+    unlistedVariablesAreDyn: true,
+    homogeneousAggregateLiterals: false,
+    enableOptionalTypes: true,
+    limits: { maxAstNodes: 5000, maxDepth: 100 },
   });
+  for (const name of STATUS_FUNCTIONS) {
+    shared.registerFunction(`${name}(): bool`, () => {
+      throw new Error(`${name}() can be used in "when" alone`);
+    });
+  }
+  return shared;
 }
+/** Made when the first expression is met: many workflows have none, and making it takes milliseconds. */
+let shared: Environment | undefined;
 
 const parsedCache = new Map<string, ParsedExpression>();
 
@@ -72,7 +78,7 @@ function parse(source: string): ParsedExpression {
     };
   }
   try {
-    const program = base.parse(source);
+    const program = base().parse(source);
     const walk = new Walk();
     walk.visit(program.ast, new Set());
     const checked = program.check();
@@ -90,7 +96,7 @@ function parse(source: string): ParsedExpression {
 export function checkTypes(source: string, scope: ReadonlyMap<string, Shape>): CelProblem | undefined {
   if (![...scope.values()].some(hasTypes)) return undefined;
   try {
-    const environment = base.clone();
+    const environment = base().clone();
     for (const [name, shape] of scope) {
       if (shape.type === 'object') environment.registerVariable({ name, schema: schemaOf(shape) as never });
       else environment.registerVariable(name, shape.type);
@@ -179,7 +185,7 @@ export interface StatusFunctions {
  * @throws Error with CEL's own sentence when a name is missing or types do not fit at run time
  */
 export function evaluateExpression(source: string, scope: Record<string, unknown>, status?: StatusFunctions): unknown {
-  let environment = base;
+  let environment = base();
   if (status) {
     environment = new Environment({
       unlistedVariablesAreDyn: true,
