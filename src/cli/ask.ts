@@ -13,6 +13,8 @@ export async function askAtTerminal(
   signal: AbortSignal,
 ): Promise<Answer | undefined> {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  // The terminal is in the question's hands; Ctrl-C is still for the run.
+  terminal.on('SIGINT', () => process.emit('SIGINT'));
   try {
     const ask = (text: string) => terminal.question(text, { signal });
     process.stdout.write(`\n${style.yellow('?')} ${style.bold(step)}\n${plain(question.text)}\n`);

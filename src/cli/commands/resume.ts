@@ -1,5 +1,6 @@
 import { attend } from '../attend.ts';
 import { type Command, flag } from '../command.ts';
+import { EXIT } from '../exit-codes.ts';
 import { complain, withRun } from '../open.ts';
 import { out, styleFor } from '../terminal.ts';
 
@@ -17,6 +18,10 @@ executed again. Steps that still run, because only their host died, are joined.`
   positionals: [1, 1],
   run: ({ positionals, values, workspace }) =>
     withRun(workspace, positionals[0]!, async (engine, run) => {
+      const turn = await engine.waitForTurn(run.id, (other) => {
+        if (!flag(values, 'json')) out(`waiting for run ${other.id} of the same group`);
+      });
+      if (!turn) return EXIT.cancelled;
       const driver = await engine.resume(run.id);
       if (!driver.ok) return complain(driver.failure);
       const json = flag(values, 'json');

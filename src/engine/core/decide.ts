@@ -114,6 +114,10 @@ function decideAnswer(step: StepState): RunEvent {
   if (question?.kind === 'escalation' || question?.kind === 'approval') {
     return answer?.option === 'skip' ? { type: 'step.skipped', step: path, because: 'person' } : start(step);
   }
+  if (question?.kind === 'task' && answer?.option === 'failed') {
+    const message = `the person it was assigned to says that it failed${answer.text ? `: ${answer.text}` : ''}`;
+    return { type: 'step.failed', step: path, failure: { reason: 'person', message } };
+  }
   const outputs = {
     ...(question?.kind === 'prompt' ? {} : { answer: answer?.option ?? answer?.text ?? '' }),
     text: answer?.text ?? '',

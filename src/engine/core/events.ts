@@ -113,7 +113,7 @@ export interface Finding {
 }
 
 export interface Question {
-  readonly kind: 'ask' | 'escalation' | 'prompt' | 'approval';
+  readonly kind: 'ask' | 'escalation' | 'prompt' | 'approval' | 'task';
   readonly text: string;
   readonly options: readonly string[];
   readonly fields?: Readonly<Record<string, unknown>>;

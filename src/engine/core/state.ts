@@ -161,7 +161,7 @@ export function isGroup(step: StepState): boolean {
 /** Whether a running step takes one of `limits.parallel`. */
 export function needsSlot(step: StepState): boolean {
   if (isGroup(step)) return false;
-  return step.step.action !== 'ask' && !(step.step.action === 'prompt' && step.step.assignedTo === 'human');
+  return step.step.action !== 'ask' && step.step.assignedTo !== 'human';
 }
 
 /** Whether a step asked to run whatever happened before it, also when the run is cancelled. */

@@ -8,6 +8,7 @@ import { evolve } from '../core/evolve.ts';
 import type { ArtifactReader } from '../core/scope.ts';
 import { isEnded, isGroup, type RunState, runStatus, type StepState } from '../core/state.ts';
 import type { Wish } from '../core/wishes.ts';
+import type { TaskHandlers } from '../stations/handlers.ts';
 import type { StationRegistry } from '../stations/registry.ts';
 import type { Blobs } from './blobs.ts';
 import { Performer } from './perform.ts';
@@ -25,6 +26,7 @@ export interface DriverParts {
   readonly blobs: Blobs;
   readonly runner: RunnerClient;
   readonly registry: StationRegistry;
+  readonly handlers: TaskHandlers;
   readonly settings: EngineSettings;
   readonly owner: string;
   readonly state: RunState;

@@ -13,6 +13,7 @@ import type { RecordedEvent, RunEvent } from '../core/events.ts';
 import { evolve, fold } from '../core/evolve.ts';
 import type { RunState, StepState } from '../core/state.ts';
 import type { Wish } from '../core/wishes.ts';
+import { DEFAULT_HANDLERS, type TaskHandlers } from '../stations/handlers.ts';
 import { StationRegistry } from '../stations/registry.ts';
 import { Blobs } from './blobs.ts';
 import { RunDriver, runFolder, summaryOf } from './driver.ts';
@@ -59,18 +60,24 @@ export class Engine {
   readonly blobs: Blobs;
   readonly settings: EngineSettings;
   private readonly owner = `${ownIdentity()}@${randomBytes(3).toString('hex')}`;
+  private readonly handlers: TaskHandlers;
   private registry: StationRegistry | undefined;
 
-  private constructor(workspace: string, store: Store, settings: EngineSettings) {
+  private constructor(workspace: string, store: Store, settings: EngineSettings, handlers: TaskHandlers) {
+    this.handlers = handlers;
     this.workspace = workspace;
     this.store = store;
     this.settings = settings;
     this.blobs = new Blobs(join(store.folder, 'blobs'));
   }
 
-  static open(workspace: string, settings: EngineSettings = defaultSettings()): Result<Engine, EngineProblem> {
+  static open(
+    workspace: string,
+    settings: EngineSettings = defaultSettings(),
+    handlers: TaskHandlers = DEFAULT_HANDLERS,
+  ): Result<Engine, EngineProblem> {
     const store = Store.open(join(workspace, '.stationmaster'), settings.durability);
-    return store.ok ? ok(new Engine(workspace, store.value, settings)) : store;
+    return store.ok ? ok(new Engine(workspace, store.value, settings, handlers)) : store;
   }
 
   close(): void {
@@ -156,6 +163,8 @@ export class Engine {
         ...(group === undefined ? {} : { group }),
       });
       this.store.append(run, 1, [{ ...created, at }], { status: 'queued', questions: 0 });
+      // Held from the start, so that a run that waits for its turn is known to be somebody's.
+      this.store.takeLease(run, this.owner, at, isAlive);
       return ok(run);
     } catch (error) {
       return fail('store-unwritable', `the run could not be recorded: ${messageOf(error)}. Nothing was executed`);
@@ -168,16 +177,41 @@ export class Engine {
     if (group === undefined) return true;
     let told: string | undefined;
     for (;;) {
-      const [first] = this.store.openRunsOfGroup(group);
-      if (first === undefined || first.id === run) return true;
-      // A run whose host died keeps nobody waiting.
-      if (this.store.leaseHolder(first.id, Date.now(), isAlive) === undefined && first.status === 'running')
-        return true;
-      if (told !== first.id) onWait(first);
-      told = first.id;
-      if (this.store.takeWishes(run).some((wish) => wish.type === 'cancel')) return false;
+      const blocker = this.blockerOf(run, group);
+      if (!blocker) return true;
+      if (told !== blocker.id) onWait(blocker);
+      told = blocker.id;
+      if (this.store.takeWishes(run).some((wish) => wish.type === 'cancel')) {
+        this.store.append(
+          run,
+          this.store.events(run).length + 1,
+          [{ type: 'run.finished', status: 'cancelled', at: Date.now() }],
+          {
+            status: 'cancelled',
+            questions: 0,
+          },
+        );
+        this.store.releaseLease(run, this.owner);
+        return false;
+      }
+      this.store.renewLease(run, this.owner, Date.now());
       await new Promise((done) => setTimeout(done, 200));
     }
+  }
+
+  /**
+   * The run of a group that another has to wait for: one that came before it or has begun. A run whose host died keeps
+   * nobody waiting, unless it waits for a person itself.
+   */
+  private blockerOf(run: string, group: string): RunRow | undefined {
+    const open = this.store.openRunsOfGroup(group);
+    const own = open.findIndex((other) => other.id === run);
+    return open.find((other, index) => {
+      if (other.id === run) return false;
+      const waits = other.status === 'waiting' || other.status === 'paused';
+      if (!waits && !this.isDriven(other.id)) return false;
+      return index < own || other.startedAt !== null;
+    });
   }
 
   /** Takes the right to drive a run that was just created, or goes on with one that was left. */
@@ -215,6 +249,7 @@ export class Engine {
       blobs: this.blobs,
       runner,
       registry: registry.value,
+      handlers: this.handlers,
       settings: this.settings,
       owner: this.owner,
       state,

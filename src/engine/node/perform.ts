@@ -19,6 +19,7 @@ import { scopeValues } from '../core/scope.ts';
 import { isGroup, type StepState } from '../core/state.ts';
 import { diagnose, heal } from '../healing/heal.ts';
 import { PLAYBOOKS } from '../healing/playbooks/index.ts';
+import { assigneeOf, describeTask } from '../stations/handlers.ts';
 import { accepts, executeLaunch, freePort } from '../stations/launch.ts';
 import { lastPart } from '../stations/log-tail.ts';
 import { executePython } from '../stations/python.ts';
@@ -133,7 +134,7 @@ export class Performer {
     try {
       if (isGroup(step)) return await this.performGroup(step);
       if (step.step.action === 'ask') return this.ask(step);
-      if (step.step.action === 'prompt') return await this.prompt(step);
+      if (step.step.action === 'prompt' || assigneeOf(step.step) !== 'functional') return await this.performTask(step);
     } catch (error) {
       return this.driver.fail(step.path, { reason: 'bad-expression', message: messageOf(error) });
     }
@@ -203,17 +204,24 @@ export class Performer {
     void this.driver.emit({ type: 'step.waiting', step: step.path, on: 'human', question });
   }
 
-  private async prompt(step: StepState): Promise<void> {
-    if (step.step.assignedTo !== 'human') {
-      const message =
-        'no model provider is set up, so nobody can answer this prompt; add `assigned_to: human` to put it to a person';
-      return this.driver.fail(step.path, { reason: 'no-agent', message });
-    }
+  /** What a task is in words: the rendered prompt, or what the step says of itself. @throws Error with one sentence */
+  private async taskText(step: StepState): Promise<string> {
+    if (step.step.action !== 'prompt') return this.masker.mask(describeTask(step.step));
     const { checkPrompt, renderPrompt } = await import('../../language/prompt/check.ts');
     const source = step.scope.plan.prompts[String(step.step.subject)] ?? '';
-    const text = renderPrompt(checkPrompt(source), resolveValue(step.step.with, this.scope(step)) as JsonObject);
-    const question: Question = { kind: 'prompt', text: this.masker.mask(text.trim()), options: [] };
-    await this.driver.emit({ type: 'step.waiting', step: step.path, on: 'human', question });
+    const text = renderPrompt(checkPrompt(source), this.resolve(step, step.step.with) as JsonObject);
+    return this.masker.mask(text.trim());
+  }
+
+  /** A task that somebody other than a program does. */
+  private async performTask(step: StepState): Promise<void> {
+    const text = await this.taskText(step);
+    const result = await this.driver.parts.handlers[assigneeOf(step.step)]({ path: step.path, step: step.step, text });
+    if (result.kind === 'ask')
+      return void this.driver.emit({ type: 'step.waiting', step: step.path, on: 'human', question: result.question });
+    if (result.kind === 'completed') return this.complete(step, result);
+    if (result.kind === 'cancelled') return void this.driver.emit({ type: 'step.cancelled', step: step.path });
+    this.failStep(step, result.failure);
   }
 
   private async performStation(step: StepState, active: Active): Promise<void> {
@@ -331,12 +339,33 @@ export class Performer {
       return failed(error instanceof MissingSecret ? 'missing-secret' : 'bad-expression', messageOf(error));
     }
     this.makeLogFolder(dirname(context.log));
-    const result = await this.execute(context);
+    const result = await this.execute(context, step);
     if (result.kind !== 'completed') return result;
     return this.collect(step, talk, result.outputs ?? {});
   }
 
-  private execute(context: StationContext): Promise<StationResult> {
+  private async execute(context: StationContext, step: StepState): Promise<StationResult> {
+    const text = describeTask(step.step);
+    const execute = () => this.withinTime(context, this.executeStation(context));
+    const result = await this.driver.parts.handlers.functional({ path: step.path, step: step.step, text, execute });
+    return result.kind === 'ask' ? failed('not-possible', 'a function cannot ask a person; use an `ask` step') : result;
+  }
+
+  /** Jobs are timed by the runner; a station that only waits is timed here. */
+  private async withinTime(context: StationContext, work: Promise<StationResult>): Promise<StationResult> {
+    const { timeout, action } = context.step;
+    if (timeout === undefined || action !== 'use') return work;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<StationResult>((resolve) => {
+      const message = `station "${String(context.step.subject)}" took longer than ${timeout} ms`;
+      timer = setTimeout(() => resolve(failed('timeout', message)), Math.min(timeout + context.grace, 2 ** 31 - 1));
+    });
+    const result = await Promise.race([work, late]);
+    clearTimeout(timer);
+    return result;
+  }
+
+  private executeStation(context: StationContext): Promise<StationResult> {
     switch (context.step.action) {
       case 'run':
         return executeShell(context);
@@ -379,6 +408,9 @@ export class Performer {
   }
 
   private secretValue(name: string, used: string[]): string {
+    if (!this.driver.state.plan.secrets.includes(name)) {
+      throw new MissingSecret(`secret ${name} must be listed under \`secrets\` of the workflow that was started, too`);
+    }
     const value = this.secrets.get(name);
     if (value === undefined)
       throw new MissingSecret(`secret ${name} has no value; set the environment variable ${name} and resume`);
@@ -401,7 +433,7 @@ export class Performer {
     };
     const log = driver.logFile(step.path, number);
     const run = (command: Job['command'], options: JobOptions = {}): Promise<JobEnd> => {
-      const { part, timeout = step.step.timeout } = options;
+      const { part, timeout = this.timeLeft(step) } = options;
       return this.runJob(step, active, part, {
         command,
         cwd: this.cwd(step),
@@ -428,6 +460,7 @@ export class Performer {
       env,
       log,
       signal: active.abort.signal,
+      grace: settings.killGrace,
       joins: driver.parts.runner.adoptedOf(`${step.path}#${number}`),
       baseline: driver.state.options.baseline ?? [],
       ...(port === undefined ? {} : { port }),
@@ -454,6 +487,14 @@ export class Performer {
     const end = await this.driver.parts.runner.run(id, job);
     active.jobs.delete(id);
     return end;
+  }
+
+  /** The step's time is for the whole attempt, whatever jobs it consists of and whoever began it. */
+  private timeLeft(step: StepState): number | undefined {
+    const { timeout } = step.step;
+    const attempt = step.attempts[step.attempts.length - 1];
+    if (timeout === undefined || !attempt) return timeout;
+    return Math.max(1, timeout - Math.max(0, this.driver.now() - attempt.startedAt));
   }
 
   private watchService(step: string, jobId: string, port: number | undefined): void {

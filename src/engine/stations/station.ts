@@ -27,6 +27,8 @@ export interface StationContext {
   readonly signal: AbortSignal;
   /** The port of a service: the one in the workflow, a free one, or the one that healing chose. */
   readonly port?: number;
+  /** Milliseconds that a job gets between TERM and KILL. */
+  readonly grace: number;
   /** Whether the attempt was begun by a predecessor of this host, which is gone: its jobs may still run. */
   readonly joins: boolean;
   /** Products of this run's steps and files that healing changed, relative to the workspace. */

@@ -19,6 +19,7 @@ export interface Plan {
   readonly fields: Readonly<Record<string, Field>>;
   readonly inputs: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
+  /** Names of its own secrets and of those of the workflows it contains. */
   readonly secrets: readonly string[];
   readonly limits: {
     readonly parallel?: number;
@@ -111,6 +112,11 @@ export function createPlan(
   if (!inputs.ok) return inputs;
   const source = toJson(root!) as JsonObject;
   const concurrency = source['concurrency'];
+  const parts = embedded(workflow);
+  const secrets = [
+    ...((source['secrets'] as string[] | undefined) ?? []),
+    ...Object.values(parts.workflows).flatMap((plan) => plan.secrets),
+  ];
   return ok({
     format: 1,
     name: typeof source['name'] === 'string' ? source['name'] : 'workflow',
@@ -118,7 +124,7 @@ export function createPlan(
     fields,
     inputs: inputs.value,
     env: toEnv(source['env']),
-    secrets: (source['secrets'] as string[] | undefined) ?? [],
+    secrets: [...new Set(secrets)],
     limits: toLimits(source['limits']),
     ...(isObject(concurrency)
       ? {
@@ -131,7 +137,7 @@ export function createPlan(
     objectives: (source['objectives'] as JsonObject[] | undefined) ?? [],
     kpis: (source['kpis'] as JsonObject[] | undefined) ?? [],
     steps: workflow.model.steps.map(toPlanStep),
-    ...embedded(workflow),
+    ...parts,
   });
 }
 
