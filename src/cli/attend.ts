@@ -18,34 +18,45 @@ export async function attend(driver: RunDriver, options: AttendOptions): Promise
   const { runId } = driver.parts;
   const { state } = driver;
   const style = styleFor(process.stdout);
-  const progress = new Progress(state, { style, stream: process.stdout, told: (step) => driver.progress(step) });
   const interactive = options.ask && !options.json && process.stdin.isTTY === true;
+  const progress = new Progress(state, {
+    style,
+    stream: process.stdout,
+    asks: interactive,
+    told: (step) => driver.progress(step),
+  });
   const stopSignals = onInterrupt(driver);
   let asking: { step: string; abort: AbortController } | undefined;
   const later = new Set<string>();
+  // Answers that are on their way into the journal: their questions still look open.
+  const sent = new Set<string>();
+  const open = () => questionsOf(state).find((step) => !later.has(step.path) && !sent.has(step.path));
 
   const look = () => {
     if (asking && state.steps.get(asking.step)?.status !== 'waiting') asking.abort.abort();
     if (interactive && !asking) askNext();
-    const openQuestion = interactive && questionsOf(state).some((step) => !later.has(step.path));
-    if (runStatus(state) === 'waiting' && !openQuestion && !asking) void driver.detach();
+    const asks = interactive && (asking !== undefined || sent.size > 0 || open() !== undefined);
+    if (runStatus(state) === 'waiting' && !asks) void driver.detach();
   };
   const askNext = () => {
-    const step = questionsOf(state).find((candidate) => !later.has(candidate.path));
+    const step = open();
     if (!step) return;
     const abort = new AbortController();
     asking = { step: step.path, abort };
     progress.stop();
     void askAtTerminal(step.path, step.question!, style, abort.signal).then((answer) => {
       asking = undefined;
-      if (answer) driver.fulfil({ type: 'answer', step: step.path, answer });
-      else if (!abort.signal.aborted) later.add(step.path);
+      if (answer) {
+        sent.add(step.path);
+        driver.fulfil({ type: 'answer', step: step.path, answer });
+      } else if (!abort.signal.aborted) later.add(step.path);
       progress.start();
       look();
     });
   };
 
   const stopListening = driver.onEvents((events) => {
+    for (const event of events) if (event.type === 'step.answered') sent.delete(event.step);
     if (options.json)
       for (const event of events) if (event.type !== 'run.finished') out(JSON.stringify({ run: runId, ...event }));
     if (!options.json) progress.show(events);

@@ -16,6 +16,8 @@ export class Progress {
   private readonly stream: NodeJS.WriteStream;
   private readonly told: (step: string) => { percent: number; text: string } | undefined;
   private readonly live: boolean;
+  /** Questions are put at the terminal, so they need no line of their own. */
+  private readonly asks: boolean;
   private drawn = 0;
   private frame = 0;
   private timer: NodeJS.Timeout | undefined;
@@ -25,6 +27,7 @@ export class Progress {
     options: {
       style: Style;
       stream: NodeJS.WriteStream;
+      asks: boolean;
       told: (step: string) => { percent: number; text: string } | undefined;
     },
   ) {
@@ -32,6 +35,7 @@ export class Progress {
     this.style = options.style;
     this.stream = options.stream;
     this.told = options.told;
+    this.asks = options.asks;
     this.live = options.stream.isTTY === true && options.style.colour;
   }
 
@@ -89,7 +93,7 @@ export class Progress {
           ? []
           : [`  ${style.cyan('⚕')} ${event.action.specialist}: ${plain(event.action.description)}`];
       case 'step.waiting':
-        return event.question ? [`${style.yellow('?')} ${name} ${plain(event.question.text)}`] : [];
+        return event.question && !this.asks ? [`${style.yellow('?')} ${name} ${plain(event.question.text)}`] : [];
       case 'step.interrupted':
         return [`${style.dim('↻')} ${name} ${style.dim('was interrupted and runs again')}`];
       case 'step.started':
