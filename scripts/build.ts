@@ -15,8 +15,8 @@ export async function buildAll(): Promise<void> {
     target: 'node22',
     outdir,
     outExtension: { '.js': '.mjs' },
-    minify: true,
-    keepNames: true,
+    // Names and lines stay, so that a stack trace in a report can be read.
+    minifySyntax: true,
     legalComments: 'none',
     logLevel: 'warning',
   } as const;

@@ -133,7 +133,15 @@ export async function main(argv: readonly string[], prepared?: RunnerProcess): P
   try {
     process.exitCode = await dispatch(argv, prepared);
   } catch (error) {
-    err(`stationmaster: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    if (
+      (error as NodeJS.ErrnoException).code === 'ERR_SQLITE_ERROR' ||
+      (error as NodeJS.ErrnoException).code === 'ENOSPC'
+    ) {
+      err(
+        `stationmaster: the store could not be written: ${messageOf(error)}. Make room or repair the folder, then try again; nothing that was recorded is lost`,
+      );
+    } else
+      err(`stationmaster: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     process.exitCode = EXIT.failed;
   } finally {
     // A runner that got nothing to do ends when nobody holds on to it.

@@ -2,7 +2,7 @@ import { attend } from '../attend.ts';
 import { type Command, flag } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { complain, withRun } from '../open.ts';
-import { out, styleFor } from '../terminal.ts';
+import { out, plain, styleFor } from '../terminal.ts';
 
 const options = { 'no-ask': { type: 'boolean' }, json: { type: 'boolean' } } as const;
 const optionHelp = { 'no-ask': 'Ask nothing at the terminal.', json: 'One JSON event a line.' };
@@ -27,7 +27,7 @@ executed again. Steps that still run, because only their host died, are joined.`
       const json = flag(values, 'json');
       if (!json)
         out(
-          `${styleFor(process.stdout).bold(run.name)} run ${run.id} goes on, with the definition it was started with`,
+          `${styleFor(process.stdout).bold(plain(run.name))} run ${run.id} goes on, with the definition it was started with`,
         );
       return attend(driver.value, { json, ask: !flag(values, 'no-ask') });
     }),

@@ -4,7 +4,7 @@ import { type Command, flag, text, texts } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { readInputs } from '../inputs.ts';
 import { complain, withEngine } from '../open.ts';
-import { err, out, styleFor } from '../terminal.ts';
+import { err, out, plain, styleFor } from '../terminal.ts';
 
 export const runCommand: Command = {
   summary: 'Run a workflow and stay with it.',
@@ -53,7 +53,7 @@ Ctrl-C once cancels cleanly, twice at once.
       if (!run.ok) return complain(run.failure);
       const json = flag(values, 'json');
       const style = styleFor(process.stdout);
-      if (!json) out(`${style.bold(plan.value.name)} ${style.dim(`run ${run.value}`)}`);
+      if (!json) out(`${style.bold(plain(plan.value.name))} ${style.dim(`run ${run.value}`)}`);
       const turn = await engine.waitForTurn(run.value, (other) => {
         if (!json) out(`waiting for run ${other.id} of the same group`);
       });

@@ -2,7 +2,7 @@ import { formatDuration } from '../../language/values.ts';
 import { type Command, flag, text } from '../command.ts';
 import { withEngine } from '../open.ts';
 import { runSummary } from '../summary.ts';
-import { out, styleFor, table } from '../terminal.ts';
+import { out, plain, styleFor, table } from '../terminal.ts';
 
 export const runsCommand: Command = {
   summary: 'List the runs of the workspace, newest first.',
@@ -38,7 +38,7 @@ export const runsCommand: Command = {
           when,
           time,
           run.questions > 0 ? `${run.questions} ?` : '',
-          run.name,
+          plain(run.name),
         ];
       });
       for (const line of table(rows)) out(line);

@@ -27,7 +27,7 @@ export const showCommand: Command = {
         : state.finished || status === 'waiting'
           ? ''
           : ' (nobody drives it: `stationmaster resume` goes on)';
-      out(`${style.bold(run.name)}  ${run.id}  ${status}${driven}`);
+      out(`${style.bold(plain(run.name))}  ${run.id}  ${status}${driven}`);
       out(style.dim(`${run.file}, plan ${run.plan.slice(0, 12)}`));
       const steps = [...state.steps.values()];
       for (const line of table(steps.map((step) => [step.path, step.status, time(step), detail(step)]))) out(line);

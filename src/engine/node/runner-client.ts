@@ -126,8 +126,17 @@ export class RunnerClient implements RunnerPort {
     this.child?.stdout?.destroy();
     this.socket?.destroy();
     if (this.row) {
-      this.options.store.removeRunner(this.row.socket);
       rmSync(this.row.socket, { force: true });
+      this.forget(this.row);
+    }
+  }
+
+  /** A record that cannot be removed now, for want of room, is found to be dead and removed by whoever comes next. */
+  private forget(row: RunnerRow): void {
+    try {
+      this.options.store.removeRunner(row.socket);
+    } catch {
+      // See above.
     }
   }
 
@@ -247,7 +256,7 @@ export class RunnerClient implements RunnerPort {
     if (this.closed || (!this.child && !this.socket)) return;
     this.child = undefined;
     this.socket = undefined;
-    if (this.row) this.options.store.removeRunner(this.row.socket);
+    if (this.row) this.forget(this.row);
     const lost = [...this.waiting];
     this.waiting.clear();
     void endProcessesOfRun(this.options.run).then(() => {

@@ -227,6 +227,16 @@ steps:
     shows(r, 'completed\na: completed\nb: completed\nc: completed');
   });
 
+  it('is not moved by a clock that jumps back', () => {
+    const r = run('limits: { time: 10s }\nsteps: { a: { run: x, heal: true, retry: { max_attempts: 2, delay: 1s } } }');
+    r.now -= 3_600_000;
+    r.fail('a', 1);
+    r.pass(1_000);
+    assert.equal(r.state.steps.get('a')!.status, 'running');
+    r.complete('a');
+    assert.equal(r.state.finished!.status, 'completed');
+  });
+
   it('cancels a chain of 20,000 steps without exhausting the stack', () => {
     const lines = Array.from(
       { length: 20_000 },
