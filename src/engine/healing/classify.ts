@@ -69,7 +69,7 @@ const RULES: readonly Rule[] = [
     type: 'DependencyError',
     tool: 'cargo',
     pattern:
-      /error\[E0(?:432|433)\]: (?:unresolved import `([\w]+)[^`]*`|failed to resolve: (?:use of undeclared (?:crate or module|type)|use of unresolved module or unlinked crate|could not find) `(\w+)`[^\n]*)(?:\n\s*-->\s*([^:\n]+):(\d+))?/,
+      /error\[E0(?:432|433)\]: (?:unresolved import `([\w]+)[^`]*`|(?:failed to resolve: )?(?:use of undeclared (?:crate or module|type)|use of unresolved module or unlinked crate|could not find|cannot find module or crate|cannot find crate) `(\w+)`[^\n]*)(?:\n\s*-->\s*([^:\n]+):(\d+))?/,
     message: (m) => `crate ${m[1] ?? m[2]} is not a dependency`,
     subject: (m) => ({ manager: 'cargo', package: (m[1] ?? m[2])! }),
     place: (m) => ({ ...(m[3] ? { file: m[3].trim() } : {}), ...(m[4] ? { line: Number(m[4]) } : {}) }),
@@ -141,6 +141,14 @@ const RULES: readonly Rule[] = [
   },
   {
     type: 'BuildError',
+    tool: 'node',
+    pattern:
+      /(?:Cannot find module|ERR_MODULE_NOT_FOUND[^\n]*?) ['"]((?:\.|\/|[A-Za-z]:)[^'"\n]+)['"](?: imported from ['"]?([^'"\n]+)['"]?)?/,
+    message: (m) => `the module ${m[1]} does not exist`,
+    place: (m) => (m[2] ? { file: m[2] } : {}),
+  },
+  {
+    type: 'BuildError',
     tool: 'cargo',
     pattern: /^error(?:\[(E\d+)\])?: ([^\n]+)\n\s*-->\s*([^:\n]+):(\d+)/m,
     message: (m) => m[2]!,
@@ -193,7 +201,7 @@ const RULES: readonly Rule[] = [
     type: 'RuntimeError',
     tool: 'node',
     pattern:
-      /^(?:Uncaught )?((?:[A-Z]\w*)?Error): ([^\n]+)\n\s+at [^\n]*?\(?((?:\/|file:\/\/|[A-Z]:)[^\n:]*):(\d+):\d+\)?/m,
+      /^(?:Uncaught )?((?!SyntaxError)(?:[A-Z]\w*)?Error): ([^\n]+)\n\s+at (?:[^\n]*? \()?((?:\/|file:\/\/|[A-Z]:[\\/])[^\n:]*):(\d+):\d+\)?/m,
     message: (m) => `${m[1]}: ${m[2]}`,
     place: (m) => ({ file: m[3]!, line: Number(m[4]) }),
   },

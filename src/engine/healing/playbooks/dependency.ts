@@ -122,10 +122,16 @@ function pip(name: string, context: PlaybookContext): Installation {
   return { say: `install ${name} with pip`, commands: [[python, '-m', 'pip', 'install', name]], changed: [] };
 }
 
+/** The interpreter of the nearest virtual environment at or above the step's folder, else the system's. */
 function pythonOf(context: PlaybookContext): string {
-  const local = process.platform === 'win32' ? ['.venv/Scripts/python.exe'] : ['.venv/bin/python', 'venv/bin/python'];
-  const found = local.map((path) => join(context.workspace, path)).find((path) => existsSync(path));
-  return found ?? (process.platform === 'win32' ? 'python' : 'python3');
+  const inside = process.platform === 'win32' ? 'Scripts/python.exe' : 'bin/python';
+  const active = context.env['VIRTUAL_ENV'];
+  if (active !== undefined && existsSync(join(active, inside))) return join(active, inside);
+  for (const name of ['.venv', 'venv']) {
+    const folder = manifestFolder(join(name, inside), context);
+    if (folder !== undefined) return join(folder, name, inside);
+  }
+  return process.platform === 'win32' ? 'python' : 'python3';
 }
 
 function cargo(name: string, context: PlaybookContext): Installation | undefined {
