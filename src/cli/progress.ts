@@ -89,7 +89,8 @@ export class Progress {
           `${style.yellow('!')} ${name} ${event.failure.type ?? 'Unknown'}: ${plain(event.failure.findings?.[0]?.message ?? event.failure.message)}`,
         ];
       case 'heal.acted':
-        return event.action.outcome === 'resolved'
+        // What stopped healing stands in the question that follows.
+        return event.action.outcome === 'resolved' || event.action.outcome === 'escalated'
           ? []
           : [`  ${style.cyan('⚕')} ${event.action.specialist}: ${plain(event.action.description)}`];
       case 'step.waiting':

@@ -41,6 +41,8 @@ export type ToRunner =
       readonly unset: readonly string[];
       readonly cwd: string;
       readonly warm: number;
+      /** Jobs at the same time, services left out; what comes beyond waits in line. */
+      readonly slots: number;
       readonly results: string;
       readonly orphanGrace: number;
     }

@@ -19,6 +19,8 @@ interface ExecutorOptions {
   readonly cwd: string;
   /** Warm shells kept when idle. */
   readonly warm: number;
+  /** Jobs at the same time, services left out. */
+  readonly slots: number;
   readonly send: (message: FromRunner) => void;
 }
 
@@ -42,6 +44,9 @@ export class Executor {
   private readonly shells = new Set<WarmShell>();
   private readonly running = new Map<string, Running>();
   private readonly queue: { id: string; job: ShellJob; entry: Running }[] = [];
+  /** Jobs beyond the slots, and how many have begun. */
+  private readonly line: { id: string; job: Job; entry: Running }[] = [];
+  private active = 0;
   private growTimer: NodeJS.Timeout | undefined;
   private sweepTimer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -61,13 +66,31 @@ export class Executor {
 
   start(id: string, job: Job): void {
     if (this.running.has(id)) return;
+    if (!job.service && this.active >= this.options.slots) {
+      const entry = this.register(id, job, { pid: undefined, kill: () => this.dropFromLine(id) }, false);
+      this.line.push({ id, job, entry });
+      return;
+    }
+    this.begin(id, job);
+  }
+
+  private begin(id: string, job: Job): void {
+    if (!job.service) this.active++;
     try {
       if (job.command.kind === 'shell' && this.isWarm(job)) this.startWarm(id, job as ShellJob);
       else this.startFresh(id, job);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      this.options.send({ type: 'ended', id, end: { code: 127, because: 'not-started', message } });
+      this.end(id, { code: 127, because: 'not-started', message });
     }
+  }
+
+  /** A job that waits in line has not begun, so it only has to be forgotten. */
+  private dropFromLine(id: string): void {
+    const at = this.line.findIndex((waiting) => waiting.id === id);
+    if (at === -1) return;
+    const [dropped] = this.line.splice(at, 1);
+    this.tellEnd(id, { code: 143, because: dropped!.entry.because });
   }
 
   /** TERM, and KILL when that is not enough; KILL at once when forced. */
@@ -85,6 +108,7 @@ export class Executor {
     clearTimeout(this.sweepTimer);
     clearTimeout(this.growTimer);
     this.queue.length = 0;
+    this.line.length = 0;
     for (const entry of this.running.values()) entry.kill('SIGKILL');
     for (const shell of this.shells) shell.kill('SIGKILL');
   }
@@ -172,6 +196,13 @@ export class Executor {
   }
 
   private end(id: string, end: JobEnd): void {
+    if (!this.running.get(id)?.job.service) this.active--;
+    this.tellEnd(id, end);
+    const next = this.line.shift();
+    if (next) this.begin(next.id, next.job);
+  }
+
+  private tellEnd(id: string, end: JobEnd): void {
     const entry = this.running.get(id);
     for (const timer of entry?.timers ?? []) clearTimeout(timer);
     this.running.delete(id);

@@ -49,7 +49,13 @@ class Runner {
         const env = { ...process.env };
         for (const name of [...message.unset, 'OLDPWD', 'STATIONMASTER_RUNNER']) delete env[name];
         env['PWD'] = message.cwd;
-        this.executor ??= new Executor({ env, cwd: message.cwd, warm: message.warm, send: (sent) => this.send(sent) });
+        this.executor ??= new Executor({
+          env,
+          cwd: message.cwd,
+          warm: message.warm,
+          slots: message.slots,
+          send: (sent) => this.send(sent),
+        });
         return;
       }
       case 'start':

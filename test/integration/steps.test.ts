@@ -333,6 +333,23 @@ steps:
     }
   });
 
+  it('never runs more at once than the limit, however short the steps are', async () => {
+    const steps = Array.from(
+      { length: 80 },
+      (_, i) => `  s${i}: { run: "echo + >> order; sleep 0.00${i % 9}; echo - >> order" }`,
+    );
+    const r = await w.run(`limits: { parallel: 3 }\nsteps:\n${steps.join('\n')}`);
+    assert.equal(r.code, 0, JSON.stringify(r));
+    let now = 0;
+    let most = 0;
+    for (const mark of w.read('order').trim().split('\n')) {
+      now += mark === '+' ? 1 : -1;
+      most = Math.max(most, now);
+    }
+    assert.equal(now, 0);
+    assert.ok(most <= 3, `${most} ran at once`);
+  });
+
   it('keeps a hundred megabytes of output out of its memory', async () => {
     const r = await w.run('steps: { a: { run: "head -c 100000000 /dev/zero | tr \'\\\\0\' x" } }');
     assert.equal(r.code, 0, JSON.stringify(r));

@@ -10,6 +10,7 @@ export class Simulation {
   readonly state: RunState;
   readonly journal: RecordedEvent[] = [];
   now = 1_000;
+  ahead = 0;
 
   constructor(plan: Plan, options: { stepByStep?: boolean } = {}) {
     this.plan = plan;
@@ -34,6 +35,7 @@ export class Simulation {
       const event = decide(this.state, {
         now: this.now,
         parallel: 2,
+        ahead: this.ahead,
         artifacts: { runId: 'r', text: () => '', path: () => '' },
       });
       if (!event) return;

@@ -9,6 +9,11 @@ export interface DecideContext {
   readonly now: number;
   /** Steps at the same time when the workflow does not say. */
   readonly parallel: number;
+  /**
+   * How many scripts beyond the limit may be handed over, to wait in the runner until one of the others ends: the runner keeps
+   * to the limit, and short scripts need not wait for the way there and back. 0 unless steps are short.
+   */
+  readonly ahead: number;
   readonly artifacts: ArtifactReader;
 }
 
@@ -32,13 +37,20 @@ export function decide(state: RunState, context: DecideContext): RunEvent | unde
   }
   if (state.open === 0) return finish(state);
   if (state.relaunching.size > 0) return undefined;
-  if (state.paused || state.running >= parallelLimit(state, context.parallel)) return undefined;
+  const free = parallelLimit(state, context.parallel) - state.running;
+  if (state.paused || free + context.ahead <= 0) return undefined;
+  const ready = state.ready.peek();
+  if (free <= 0) return ready && canWaitInRunner(ready) ? decideStep(state, ready, context) : undefined;
   const retry = state.retries.peek();
   if (retry && context.now >= retry.at && !retry.step.step.locks.some((lock) => state.lockHolders.has(lock))) {
     return start(retry.step);
   }
-  const ready = state.ready.peek();
   return ready && decideStep(state, ready, context);
+}
+
+/** A script without locks: it can stand in line, and nobody can tell. */
+function canWaitInRunner({ step }: StepState): boolean {
+  return step.action === 'run' && step.heal === undefined && step.locks.length === 0;
 }
 
 /** When to ask again although nothing happened: milliseconds since 1970. */

@@ -16,6 +16,10 @@ import type { RunnerClient } from './runner-client.ts';
 import type { EngineSettings } from './settings.ts';
 import { LEASE_TIME, LeaseLost, type RunSummary, type Store } from './store.ts';
 
+/** Steps that take less than this are short, in milliseconds; so many are handed over beyond the limit. */
+const SHORT = 25;
+const AHEAD = 4;
+
 /** Milliseconds in which ends that nobody waits for gather for one commit. */
 const GROUP_COMMIT = 4;
 
@@ -63,6 +67,8 @@ export class RunDriver {
   private readonly touched = new Set<string>();
   private commitTimer: NodeJS.Timeout | undefined;
   private committing = false;
+  /** A moving average, in milliseconds; long until steps have shown to be short. */
+  private typicalTime = 100;
   private durable = new Deferred<void>();
   private scheduled = false;
   private over = false;
@@ -203,8 +209,10 @@ export class RunDriver {
       if (event.type === 'step.started' && this.canStartEarly(event.step)) {
         this.performer.started(this.state.steps.get(event.step)!);
         early = true;
-      } else if (event.type === 'step.completed' || event.type === 'step.failed') this.touched.add(event.step);
-      else {
+      } else if (event.type === 'step.completed' || event.type === 'step.failed') {
+        this.touched.add(event.step);
+        this.learnTime(event.step);
+      } else {
         if (event.type === 'step.started') this.deferred.push(event.step);
         else if ('step' in event) this.touched.add(event.step);
         urgent = true;
@@ -213,7 +221,7 @@ export class RunDriver {
     try {
       for (const event of this.pending) apply(event);
       this.pending = [];
-      const context = { now, parallel: this.parts.settings.parallel, artifacts: this.artifacts };
+      const context = { now, parallel: this.parts.settings.parallel, ahead: this.ahead(), artifacts: this.artifacts };
       for (let event = decide(this.state, context); event; event = decide(this.state, context)) {
         if (event.type === 'run.finished' && !this.readyToFinish()) break;
         apply(event);
@@ -227,6 +235,17 @@ export class RunDriver {
     else if (urgent && early) this.commitSoon();
     else if (urgent) this.commit();
     else this.commitTimer ??= setTimeout(() => this.commit(), GROUP_COMMIT);
+  }
+
+  /** Few steps ahead while steps are short; none otherwise, so that a step that is shown as running runs. */
+  private ahead(): number {
+    return this.typicalTime < SHORT ? AHEAD : 0;
+  }
+
+  private learnTime(path: string): void {
+    const attempts = this.state.steps.get(path)!.attempts;
+    const last = attempts[attempts.length - 1];
+    if (last?.endedAt !== undefined) this.typicalTime += (last.endedAt - last.startedAt - this.typicalTime) / 4;
   }
 
   private canStartEarly(path: string): boolean {

@@ -239,6 +239,7 @@ export class Engine {
       secrets: state.plan.secrets,
       folder: runFolder(this.store, run),
       warm: this.settings.warm,
+      slots: state.plan.limits.parallel ?? this.settings.parallel,
       orphanGrace: this.settings.orphanGrace,
     };
     const runner = fresh ? RunnerClient.start(runnerOptions, prepared) : await RunnerClient.adopt(runnerOptions);

@@ -20,6 +20,8 @@ export interface RunnerOptions {
   readonly folder: string;
   /** Warm shells started ahead. */
   readonly warm: number;
+  /** Jobs at the same time. */
+  readonly slots: number;
   /** Milliseconds that jobs go on when this process goes away without a word. */
   readonly orphanGrace: number;
 }
@@ -211,12 +213,13 @@ export class RunnerClient implements RunnerPort {
   }
 
   private configure(): void {
-    const { secrets, workspace, warm, folder, orphanGrace } = this.options;
+    const { secrets, workspace, warm, slots, folder, orphanGrace } = this.options;
     this.send({
       type: 'configure',
       unset: secrets,
       cwd: workspace,
       warm,
+      slots,
       results: join(folder, 'results.jsonl'),
       orphanGrace,
     });

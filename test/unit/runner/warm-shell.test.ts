@@ -31,6 +31,7 @@ describe('warm shells', function () {
       env,
       cwd: folder,
       warm: 1,
+      slots: 4,
       send: (message: FromRunner) => {
         if (message.type === 'ended') waiting.get(message.id)?.(message.end);
       },
