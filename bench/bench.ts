@@ -20,10 +20,31 @@ interface Contender {
   readonly env?: Record<string, string>;
   /** Too slow to be asked for 10,000 steps. */
   readonly small?: boolean;
+  /** Asked for the chain alone. */
+  readonly chainOnly?: boolean;
 }
 
 const has = (file: string) => spawnSync(file, ['--version']).status === 0;
 const wireit = join(root, 'bench/peers/node_modules/.bin/wireit');
+const peers = join(root, 'bench/peers');
+/** The Node that the peers were installed with: they hold native modules. */
+const peerNode = process.env['BENCH_PEER_NODE'] ?? process.execPath;
+
+/** A peer written as a script in bench/peers, there when what it needs can be loaded. */
+function script(name: string, needs: string, env: Record<string, string> = {}): Contender {
+  const available =
+    spawnSync(peerNode, ['--input-type=module', '-e', needs], { cwd: peers, env: { ...process.env, ...env } })
+      .status === 0;
+  return {
+    name,
+    available,
+    command: () => [peerNode, join(peers, `${name.split(' ')[0]!.toLowerCase()}.mjs`)],
+    env,
+    small: true,
+    chainOnly: true,
+  };
+}
+
 const CONTENDERS: readonly Contender[] = [
   {
     name: 'stationmaster, disk',
@@ -54,6 +75,12 @@ const CONTENDERS: readonly Contender[] = [
     },
     small: true,
   },
+  script(
+    'LangGraph with SQLite',
+    "(await import('@langchain/langgraph-checkpoint-sqlite')).SqliteSaver.fromConnString(':memory:')",
+  ),
+  script('Mastra with libSQL', "await import('@mastra/core'); await import('@mastra/libsql')"),
+  script('DBOS with Postgres', "await import('@dbos-inc/dbos-sdk'); if (!process.env.BENCH_POSTGRES) process.exit(1)"),
 ];
 
 function time(contender: Contender, scenario: Scenario, folder: string): number {
@@ -80,7 +107,9 @@ function graphs(temporary: string): void {
     const folder = join(temporary, scenario.name.replace(/\W+/g, '-'));
     writeScenario(folder, scenario);
     const big = scenario.dependencies.length > 5_000;
-    const contenders = present.filter((contender) => !(big && contender.small));
+    const contenders = present.filter(
+      (contender) => !(big && contender.small) && !(contender.chainOnly && !scenario.name.startsWith('chain')),
+    );
     const times = new Map<string, number[]>(contenders.map((contender) => [contender.name, []]));
     for (let round = 0; round < (big ? Math.min(3, rounds) : rounds); round++) {
       for (const contender of contenders) times.get(contender.name)!.push(time(contender, scenario, folder));

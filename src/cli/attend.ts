@@ -1,7 +1,6 @@
-import { runStatus } from '../engine/core/state.ts';
+import { runStatus, type StepState } from '../engine/core/state.ts';
 import type { RunDriver } from '../engine/node/driver.ts';
 import { formatDuration } from '../language/values.ts';
-import { askAtTerminal } from './ask.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { Progress } from './progress.ts';
 import { questionsOf, runSummary } from './summary.ts';
@@ -38,13 +37,18 @@ export async function attend(driver: RunDriver, options: AttendOptions): Promise
     const asks = interactive && (asking !== undefined || sent.size > 0 || open() !== undefined);
     if (runStatus(state) === 'waiting' && !asks) void driver.detach();
   };
+  // The terminal's reader is loaded when the first question comes: most runs ask nothing.
+  const ask = async (step: StepState, signal: AbortSignal) => {
+    const { askAtTerminal } = await import('./ask.ts');
+    return askAtTerminal(step.path, step.question!, style, signal);
+  };
   const askNext = () => {
     const step = open();
     if (!step) return;
     const abort = new AbortController();
     asking = { step: step.path, abort };
     progress.stop();
-    void askAtTerminal(step.path, step.question!, style, abort.signal).then((answer) => {
+    void ask(step, abort.signal).then((answer) => {
       asking = undefined;
       if (answer) {
         sent.add(step.path);

@@ -252,9 +252,14 @@ function countNodes(value: Located, limit: number): number {
 export function toJson(value: Located): Json {
   if (value.kind === 'scalar') return value.value;
   if (value.kind === 'list') return value.items.map(toJson);
-  const object: { [key: string]: Json } = Object.create(null);
-  for (const entry of value.entries) object[entry.key] = toJson(entry.value);
-  return { ...object };
+  const object: { [key: string]: Json } = {};
+  for (const entry of value.entries) {
+    // A key of this name would set the prototype instead.
+    if (entry.key === '__proto__')
+      Object.defineProperty(object, entry.key, { value: toJson(entry.value), enumerable: true });
+    else object[entry.key] = toJson(entry.value);
+  }
+  return object;
 }
 
 export function entryAt(value: Located | undefined, key: string): Entry | undefined {

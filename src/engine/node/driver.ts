@@ -18,7 +18,7 @@ import { LEASE_TIME, LeaseLost, type RunSummary, type Store } from './store.ts';
 
 /** Steps that take less than this are short, in milliseconds; so many are handed over beyond the limit. */
 const SHORT = 25;
-const AHEAD = 4;
+const AHEAD = 16;
 
 /** Milliseconds in which ends that nobody waits for gather for one commit. */
 const GROUP_COMMIT = 4;

@@ -154,17 +154,19 @@ export class Engine {
     try {
       const at = Date.now();
       const sha256 = this.blobs.putText(planText);
-      this.store.createRun({
-        id: run,
-        name: plan.name,
-        file: isAbsolute(file) ? basename(file) : file,
-        plan: sha256,
-        at,
-        ...(group === undefined ? {} : { group }),
+      this.store.transaction(() => {
+        this.store.createRun({
+          id: run,
+          name: plan.name,
+          file: isAbsolute(file) ? basename(file) : file,
+          plan: sha256,
+          at,
+          ...(group === undefined ? {} : { group }),
+        });
+        this.store.append(run, 1, [{ ...created, at }], { status: 'queued', questions: 0 });
+        // Held from the start, so that a run that waits for its turn is known to be somebody's.
+        this.store.takeLease(run, this.owner, at, isAlive);
       });
-      this.store.append(run, 1, [{ ...created, at }], { status: 'queued', questions: 0 });
-      // Held from the start, so that a run that waits for its turn is known to be somebody's.
-      this.store.takeLease(run, this.owner, at, isAlive);
       return ok(run);
     } catch (error) {
       return fail('store-unwritable', `the run could not be recorded: ${messageOf(error)}. Nothing was executed`);

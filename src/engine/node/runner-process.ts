@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +14,7 @@ export interface RunnerProcess {
 
 /** Sortable by time, short enough to type a prefix of. */
 export function newRunId(): string {
-  return `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`;
+  return `${Date.now().toString(36)}${randomHex(3)}`;
 }
 
 /**
@@ -23,7 +22,7 @@ export function newRunId(): string {
  * loaded its own code, so that both are ready at the same time.
  */
 export function spawnRunner(run: string, without: readonly string[] = []): RunnerProcess {
-  const token = randomBytes(16).toString('hex');
+  const token = randomHex(16);
   const socket = socketPath(run);
   const env: NodeJS.ProcessEnv = { ...process.env, STATIONMASTER_RUN_ID: run, ELECTRON_RUN_AS_NODE: '1' };
   for (const name of without) delete env[name];
@@ -40,9 +39,25 @@ export function spawnRunner(run: string, without: readonly string[] = []): Runne
   return { run, child, socket, token };
 }
 
+/**
+ * Random bytes from the system's own source. Node's crypto module takes milliseconds to come up, and this runs before anything
+ * else can.
+ */
+function randomHex(bytes: number): string {
+  const buffer = Buffer.alloc(bytes);
+  if (process.platform === 'win32') return Buffer.from(crypto.getRandomValues(buffer)).toString('hex');
+  const source = openSync('/dev/urandom', 'r');
+  try {
+    for (let read = 0; read < bytes; ) read += readSync(source, buffer, read, bytes - read, null);
+  } finally {
+    closeSync(source);
+  }
+  return buffer.toString('hex');
+}
+
 /** Sockets live in the folder for temporary files: their paths may have a hundred characters and no more. */
 function socketPath(run: string): string {
-  const name = `${run}-${randomBytes(3).toString('hex')}`;
+  const name = `${run}-${randomHex(3)}`;
   if (process.platform === 'win32') return `\\\\.\\pipe\\stationmaster-${name}`;
   const folder = join(tmpdir().length > 60 ? '/tmp' : tmpdir(), `stationmaster-${userInfo().uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });

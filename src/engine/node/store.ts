@@ -103,6 +103,8 @@ export class Store {
 
   /** Runs several writes in one transaction. @throws the SQLite error when it cannot be committed; nothing is kept then */
   transaction<Value>(work: () => Value): Value {
+    // Inside another it is a part of that one.
+    if (this.db.isTransaction) return work();
     this.db.exec('BEGIN IMMEDIATE');
     try {
       const value = work();

@@ -13,6 +13,9 @@ import { buildModel, type StepModel, type WorkflowModel } from './model.ts';
 
 const MAX_STEPS = 20_000;
 
+const ACTIONS = Object.keys(ACTION_KEYS);
+const PLACED_KEYS = Object.entries(KEYS_OF_ACTION);
+
 declare const checkedBrand: unique symbol;
 
 /** A workflow without errors: the only thing that a plan can be made from. */
@@ -112,7 +115,7 @@ function checkStep(step: StepModel, surroundings: Surroundings, problems: Proble
     if (entry.value.kind === 'scalar' && entry.value.value === null) noAction(step, problems);
     return;
   }
-  const actions = Object.keys(ACTION_KEYS).filter((name) => keys.has(name));
+  const actions = ACTIONS.filter((name) => keys.has(name));
   if (actions.length === 0) noAction(step, problems);
   for (const extra of actions.slice(1)) {
     const related: RelatedPlace[] = [
@@ -125,7 +128,7 @@ function checkStep(step: StepModel, surroundings: Surroundings, problems: Proble
       related,
     );
   }
-  for (const [key, allowed] of Object.entries(KEYS_OF_ACTION)) {
+  for (const [key, allowed] of PLACED_KEYS) {
     const misplaced = keys.get(key);
     if (misplaced && step.action && !allowed.includes(step.action)) {
       problems.error(

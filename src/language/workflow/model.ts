@@ -22,12 +22,14 @@ export interface WorkflowModel {
   readonly env: readonly Entry[];
 }
 
+const ACTIONS = Object.keys(ACTION_KEYS) as Action[];
+
 export function buildModel(root: Located | undefined): WorkflowModel {
   const stepsValue = valueAt(root, 'steps');
   const entries = stepsValue?.kind === 'map' ? stepsValue.entries : [];
   const steps = entries.map((entry, index): StepModel => {
     const keys = new Map(entry.value.kind === 'map' ? entry.value.entries.map((item) => [item.key, item]) : []);
-    const action = (Object.keys(ACTION_KEYS) as Action[]).find((name) => keys.has(name));
+    const action = ACTIONS.find((name) => keys.has(name));
     return { id: entry.key, index, entry, keys, action, dependsOn: readDependencies(keys.get('depends_on')?.value) };
   });
   const inputs = valueAt(root, 'inputs');
