@@ -64,6 +64,11 @@ export class Executor {
     }));
   }
 
+  /** Jobs that stand in line. */
+  get waiting(): number {
+    return this.line.length;
+  }
+
   start(id: string, job: Job): void {
     if (this.running.has(id)) return;
     if (!job.service && this.active >= this.options.slots) {

@@ -11,16 +11,23 @@ import { Executor } from './executor.ts';
  */
 const [socketPath = '', token = ''] = process.argv.slice(2);
 
+type Reply = (...messages: FromRunner[]) => void;
+
+/** With so few jobs in line, the next word from the host matters. */
+const FEW = 4;
+
 class Runner {
   private executor: Executor | undefined;
-  private reply: ((message: FromRunner) => void) | undefined;
+  private reply: Reply | undefined;
   private readonly unacknowledged = new Map<string, JobEnd>();
   private results = '';
   private orphanGrace = 30_000;
   private orphanTimer: NodeJS.Timeout | undefined;
   private written = new Set<string>();
+  private readonly outbox: FromRunner[] = [];
+  private postTimer: NodeJS.Timeout | undefined;
 
-  attach(reply: (message: FromRunner) => void): void {
+  attach(reply: Reply): void {
     clearTimeout(this.orphanTimer);
     this.orphanTimer = undefined;
     this.reply = reply;
@@ -31,9 +38,11 @@ class Runner {
     for (const [id, end] of this.unacknowledged) this.reply?.({ type: 'ended', id, end });
   }
 
-  orphaned(reply: (message: FromRunner) => void): void {
+  orphaned(reply: Reply): void {
     if (this.reply !== reply) return;
     this.reply = undefined;
+    // What was not sent is not acknowledged either, and is told to whoever comes next.
+    this.outbox.length = 0;
     if (!this.executor) this.exit();
     this.writeResults();
     // Nothing runs and everything is told: nobody needs us.
@@ -81,11 +90,22 @@ class Runner {
 
   private send(message: FromRunner): void {
     if (message.type === 'ended') this.unacknowledged.set(message.id, message.end);
-    if (this.reply) this.reply(message);
-    else {
+    if (this.reply) {
+      this.outbox.push(message);
+      // While enough jobs stand in line nobody waits for this message, and the host is spared a wake-up for each.
+      if (this.executor!.waiting > FEW) this.postTimer ??= setTimeout(() => this.post(), 2);
+      else this.post();
+    } else {
       this.writeResults();
       if (this.executor!.jobs().length === 0) this.exit();
     }
+  }
+
+  private post(): void {
+    clearTimeout(this.postTimer);
+    this.postTimer = undefined;
+    const messages = this.outbox.splice(0);
+    if (messages.length > 0) this.reply?.(...messages);
   }
 
   private writeResults(): void {
@@ -102,8 +122,9 @@ class Runner {
 const runner = new Runner();
 
 // The host that started us.
-const overPipes = (message: FromRunner) => {
-  process.stdout.write(`${JSON.stringify(message)}\n`);
+const linesOf = (messages: readonly FromRunner[]) => messages.map((message) => `${JSON.stringify(message)}\n`).join('');
+const overPipes: Reply = (...messages) => {
+  process.stdout.write(linesOf(messages));
 };
 runner.attach(overPipes);
 const reader = new MessageReader<ToRunner>((message) => runner.receive(message));
@@ -116,8 +137,8 @@ process.stdout.on('error', () => runner.orphaned(overPipes));
 // A host that takes over.
 const server = createServer((socket: Socket) => {
   let known = false;
-  const overSocket = (message: FromRunner) => {
-    socket.write(`${JSON.stringify(message)}\n`);
+  const overSocket: Reply = (...messages) => {
+    socket.write(linesOf(messages));
   };
   const messages = new MessageReader<ToRunner>((message) => {
     if (known) return runner.receive(message);

@@ -53,9 +53,7 @@ export class Blobs {
     const temporary = this.temporary();
     try {
       await copyFile(file, temporary);
-      const hash = createHash('sha256');
-      for await (const chunk of createReadStream(temporary)) hash.update(chunk as Buffer);
-      const sha256 = hash.digest('hex');
+      const sha256 = await this.addressOf(temporary);
       if (this.has(sha256)) rmSync(temporary);
       else this.settle(temporary, sha256);
       return sha256;
@@ -63,6 +61,13 @@ export class Blobs {
       rmSync(temporary, { force: true });
       throw error;
     }
+  }
+
+  /** The address that a file's content has or would have. Stores nothing. */
+  async addressOf(file: string): Promise<string> {
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    return hash.digest('hex');
   }
 
   /** @throws Error when the blob is gone */

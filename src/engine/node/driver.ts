@@ -116,7 +116,7 @@ export class RunDriver {
       if (this.parts.runner.adoptedOf(jobId)) this.performer.begin(step);
       else this.pending.push({ type: 'step.interrupted', step: step.path });
     } else if (step.status === 'completed' && step.step.action === 'launch' && !this.state.finished) {
-      if (this.parts.runner.isAdopted(jobId)) this.performer.joinService(step);
+      if (this.parts.runner.isAdopted(jobId)) this.performer.services.join(step);
       // The service is gone with its host. Whoever has yet to run needs it again.
       else if (this.hasOpenDependents(step)) this.pending.push({ type: 'service.lost', step: step.path });
     }
@@ -172,7 +172,7 @@ export class RunDriver {
   /** Leaves the run as it waits: services and the runner are ended, the lease is given back. */
   async detach(): Promise<void> {
     if (this.over) return;
-    await this.performer.stopServices();
+    await this.performer.services.stop();
     await this.end({ kind: 'detached' });
   }
 
@@ -296,10 +296,10 @@ export class RunDriver {
 
   /** A run ends after its services: nothing of it may outlive it (invariant 7). */
   private readyToFinish(): boolean {
-    if (this.tornDown || !this.performer.hasServices()) return true;
+    if (this.tornDown || !this.performer.services.any) return true;
     if (!this.tearingDown) {
       this.tearingDown = true;
-      void this.performer.stopServices().then(() => {
+      void this.performer.services.stop().then(() => {
         this.tornDown = true;
         this.schedule();
       });
@@ -380,7 +380,7 @@ export class RunDriver {
 
   /** How far a running step says it is. */
   progress(step: string): { percent: number; text: string } | undefined {
-    return this.performer.progress(step);
+    return this.performer.talks.progress(step);
   }
 
   fail(step: string, failure: StepFailure): void {

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fail, ok, type Result } from '../../base/result.ts';
 
@@ -107,4 +109,37 @@ export function parseOutputs(text: string): Result<Record<string, string>, 'bad-
     values[single[1]!] = single[2]!;
   }
   return ok(values);
+}
+
+/** The folders of a run to talk back through: one for each attempt that runs, used again while nobody said anything. */
+export class TalkFolders {
+  private readonly root: () => string;
+  private readonly byStep = new Map<string, TalkBack>();
+  private readonly free: TalkBack[] = [];
+
+  constructor(root: () => string) {
+    this.root = root;
+  }
+
+  /** That of the predecessor for an attempt that is joined, else one that is free. */
+  claim(step: string, joined: string | undefined): TalkBack {
+    const fresh = () => this.free.pop() ?? TalkBack.make(join(this.root(), `talk-${randomUUID()}`));
+    const talk = joined === undefined ? fresh() : new TalkBack(joined);
+    this.byStep.set(step, talk);
+    return talk;
+  }
+
+  /** Called when the journal has what the step said. */
+  release(step: string): void {
+    const talk = this.byStep.get(step);
+    if (!talk) return;
+    this.byStep.delete(step);
+    if (talk.isSilent()) this.free.push(talk);
+    else void rm(talk.folder, { recursive: true, force: true });
+  }
+
+  /** How far a running step says it is. */
+  progress(step: string): { percent: number; text: string } | undefined {
+    return this.byStep.get(step)?.progress();
+  }
 }

@@ -60,6 +60,13 @@ describe('warm shells', function () {
       startFresh(job, env, ({ code }) => resolve({ code, because: 'exit', out: readFileSync(job.log, 'utf8') }));
     });
 
+  /** KILL has been sent; the kernel takes a moment. */
+  const isGone = async (pid: number) => {
+    for (let i = 0; i < 100 && startTimeOf(pid) !== undefined; i++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(startTimeOf(pid), undefined);
+  };
+
   const SAME = [
     'echo hello; echo oops >&2',
     'exit 7',
@@ -136,7 +143,7 @@ describe('warm shells', function () {
     const pidFile = join(folder, 'pid');
     const end = await warm(jobOf(`sh -c 'echo $$ > ${pidFile}; exec sleep 60'; true`, { timeout: 300 }));
     assert.equal(end.because, 'timeout');
-    assert.equal(startTimeOf(Number(readFileSync(pidFile, 'utf8'))), undefined);
+    await isGone(Number(readFileSync(pidFile, 'utf8')));
     assert.equal((await warm(jobOf('echo next'))).out, 'next\n');
   });
 
@@ -152,9 +159,7 @@ describe('warm shells', function () {
     writeFileSync(join(folder, 'daemon.sh'), 'sleep 61 & echo $! > daemon.pid\n');
     await warm(jobOf('sh ./daemon.sh'));
     const pid = Number(readFileSync(join(folder, 'daemon.pid'), 'utf8'));
-    for (let i = 0; i < 100 && startTimeOf(pid) !== undefined; i++)
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(startTimeOf(pid), undefined);
+    await isGone(pid);
   });
 
   it('tells who is in a group', () => {
