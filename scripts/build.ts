@@ -22,7 +22,10 @@ export async function buildAll(): Promise<void> {
   } as const;
   await build({
     ...common,
-    entryPoints: { stationmaster: join(root, 'src/cli/bin.ts') },
+    entryPoints: {
+      stationmaster: join(root, 'src/cli/bin.ts'),
+      station: join(root, 'src/engine/stations/define-station.ts'),
+    },
     splitting: true,
     // Most files never need the full YAML parser, whose modules take long to come up: it is loaded when it is called.
     alias: { yaml: join(root, 'scripts/lazy-yaml.cts') },

@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   answer: async () => (await import('./commands/wish.ts')).answerCommand,
   pause: async () => (await import('./commands/wish.ts')).pauseCommand,
   cancel: async () => (await import('./commands/wish.ts')).cancelCommand,
+  rollback: async () => (await import('./commands/rollback.ts')).rollbackCommand,
   clean: async () => (await import('./commands/clean.ts')).cleanCommand,
   completion: async () => (await import('./commands/completion.ts')).completionCommand,
 };
@@ -138,7 +139,7 @@ export async function main(argv: readonly string[], prepared?: RunnerProcess): P
       (error as NodeJS.ErrnoException).code === 'ENOSPC'
     ) {
       err(
-        `stationmaster: the store could not be written: ${messageOf(error)}. Make room or repair the folder, then try again; nothing that was recorded is lost`,
+        `stationmaster: the store could not be read or written: ${messageOf(error)}. Make room, or repair the folder, then try again; nothing was removed`,
       );
     } else
       err(`stationmaster: this is a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);

@@ -150,6 +150,28 @@ describe('the command line', () => {
     assert.equal(w.read('new.txt'), 'x\n');
   });
 
+  it('rolls an artifact back, makes stale what depends on it, and touches no file that was changed', async () => {
+    const r = await w.run(
+      'steps: { a: { run: "date +%N > out.txt", produces: { o: out.txt } }, b: { depends_on: a, mount: { in.txt: a.o }, run: cat in.txt > seen.txt } }',
+    );
+    const first = w.read('out.txt');
+    await w.json('retry', r.run, 'a');
+    assert.notEqual(w.read('out.txt'), first);
+    assert.match((await w.cli('rollback', r.run, 'a/o@7')).stderr, /there are @1, @2/);
+    w.write('out.txt', 'mine');
+    const refused = await w.cli('rollback', r.run, 'a/o@1');
+    assert.match(refused.stderr, /was changed since/);
+    assert.equal(w.read('out.txt'), 'mine');
+    w.write('out.txt', (await w.cli('artifacts', r.run, 'a/o@2')).stdout);
+    const done = await w.cli('rollback', r.run, 'a/o@1');
+    assert.match(done.stdout, /stale now: b/);
+    assert.equal(w.read('out.txt'), first);
+    const again = await w.json('resume', r.run);
+    assert.equal(again.code, 0, JSON.stringify(again));
+    assert.equal(w.read('seen.txt'), first);
+    assert.equal(again.steps['a']!.attempts, 2);
+  });
+
   it('asks at a terminal, takes fields of their type, and goes on', async function () {
     // `script` gives a terminal; without it there is none to be had here.
     if (spawnSync('script', ['--version']).status !== 0) return this.skip();

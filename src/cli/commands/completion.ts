@@ -2,8 +2,9 @@ import type { Command } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { err, out } from '../terminal.ts';
 
-const WORDS = 'run plan check runs show logs artifacts resume retry continue answer pause cancel clean completion help';
-const WITH_RUN = 'show|logs|artifacts|resume|retry|continue|answer|pause|cancel';
+const WORDS =
+  'run plan check runs show logs artifacts resume retry continue answer pause cancel rollback clean completion help';
+const WITH_RUN = 'show|logs|artifacts|resume|retry|continue|answer|pause|cancel|rollback';
 
 const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `_stationmaster() {

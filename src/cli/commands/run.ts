@@ -60,6 +60,8 @@ Ctrl-C once cancels cleanly, twice at once.
       if (!turn) return EXIT.cancelled;
       const driver = await engine.drive(run.value, [], prepared);
       if (!driver.ok) return complain(driver.failure);
-      return attend(driver.value, { json, ask: !flag(values, 'no-ask') });
+      const code = await attend(driver.value, { json, ask: !flag(values, 'no-ask') });
+      await engine.retain();
+      return code;
     }),
 };

@@ -151,6 +151,11 @@ function apply(state: RunState, event: RecordedEvent): void {
       return answered(state, step, event);
     case 'step.reset':
       return reset(state, step);
+    case 'artifact.rolled_back':
+      step.artifacts = step.artifacts.map((artifact) =>
+        artifact.name === event.artifact.name ? event.artifact : artifact,
+      );
+      return;
     case 'service.lost':
       state.relaunching.add(step);
       return reset(state, step);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { fail, messageOf, ok, type Result } from '../../base/result.ts';
 import { type Diagnostic, Problems } from '../../language/diagnostics.ts';
@@ -302,6 +302,72 @@ export class Engine {
     const all = new Set<StepState>(roots.flatMap((root) => downstream(root)));
     const events = [...all].map((other): RunEvent => ({ type: 'step.reset', step: other.path }));
     return this.drive(run, [{ type: 'run.resumed' }, ...events]);
+  }
+
+  /**
+   * Makes an older version of a product the one that counts, and what depends on it stale: `resume` then runs that again. The
+   * file in the workspace is put back too, if it still holds what the run last left there (invariant 11).
+   */
+  async rollback(
+    run: string,
+    path: string,
+    name: string,
+    version: number,
+  ): Promise<Result<{ again: readonly string[] }, EngineProblem>> {
+    const row = this.store.run(run);
+    if (!row) return fail('no-such-run', `there is no run ${run}`);
+    if (!this.store.takeLease(run, this.owner, Date.now(), isAlive)) {
+      return fail('driven-elsewhere', `run ${run} is driven by another process; cancel it or wait for its end`);
+    }
+    try {
+      const { state, events } = this.load(row);
+      const step = state.steps.get(path);
+      if (!step) return fail('no-such-step', `run ${run} has no step "${path}"`);
+      if (!state.finished) return fail('not-possible', `run ${run} has not ended; let it end or cancel it first`);
+      const current = step.artifacts.find((artifact) => artifact.name === name);
+      const versions = events.flatMap((event) =>
+        (event.type === 'step.completed' || event.type === 'step.reviewing') && event.step === path
+          ? (event.artifacts ?? [])
+          : [],
+      );
+      const older = versions.find((artifact) => artifact.name === name && artifact.version === version);
+      if (!current || !older) {
+        const known = versions.filter((artifact) => artifact.name === name).map((artifact) => `@${artifact.version}`);
+        return fail(
+          'not-possible',
+          `there is no ${path}/${name}@${version}${known.length > 0 ? `; there are ${known.join(', ')}` : ''}`,
+        );
+      }
+      const file = older.path === '' ? undefined : join(this.workspace, older.path);
+      if (file !== undefined && existsSync(file)) {
+        if ((await this.blobs.addressOf(file)) !== current.sha256) {
+          return fail(
+            'not-possible',
+            `${older.path} was changed since the run wrote it; nothing was rolled back. Move it away first`,
+          );
+        }
+        copyFileSync(this.blobs.path(older.sha256), file);
+      }
+      const again = downstream(step).filter((other) => other !== step);
+      const recorded = [
+        { type: 'artifact.rolled_back', step: path, artifact: older } as const,
+        { type: 'run.resumed' } as const,
+        ...again.map((other) => ({ type: 'step.reset', step: other.path }) as const),
+      ].map((event) => ({ ...event, at: Date.now() }));
+      for (const event of recorded) evolve(state, event);
+      this.store.append(run, events.length + 1, recorded, summaryOf(state), this.owner);
+      return ok({ again: again.map((other) => other.path) });
+    } finally {
+      this.store.releaseLease(run, this.owner);
+    }
+  }
+
+  /** Removes old runs beyond the retention, now and then: never more often than it is worth looking. */
+  async retain(): Promise<void> {
+    const { runs, days, bytes } = this.settings.retention;
+    if (this.store.countRuns() <= runs * 1.1) return;
+    const { clean } = await import('./retention.ts');
+    clean(this.store, { runs, age: days * 86_400_000, bytes }, Date.now(), false);
   }
 
   /** Sends a wish to whoever drives the run; when nobody does, it is written into the journal here. */

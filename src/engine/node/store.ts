@@ -184,6 +184,10 @@ export class Store {
     return rows.all(before, limit) as unknown as RunRow[];
   }
 
+  countRuns(): number {
+    return this.statement('SELECT count(*) AS n FROM runs').get()!['n'] as number;
+  }
+
   /** Runs of a concurrency group that have not ended, oldest first. */
   openRunsOfGroup(group: string): RunRow[] {
     const rows = this.statement(
