@@ -1,4 +1,5 @@
-import { runStatus, type StepState } from '../engine/core/state.ts';
+import { existsSync } from 'node:fs';
+import { isGroup, runStatus, type StepState } from '../engine/core/state.ts';
 import type { RunDriver } from '../engine/node/driver.ts';
 import { formatDuration } from '../language/values.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
@@ -112,9 +113,14 @@ function closing(driver: RunDriver): void {
   if (status === 'failed') {
     const why = state.finished?.message ? `: ${state.finished.message}` : '';
     out(`${style.red('failed')}${time}${why} — run ${short}`);
-    const failedStep = [...state.steps.values()].find((step) => step.status === 'failed' && !step.step.allowFailure);
-    if (failedStep)
-      out(`  see \`stationmaster logs ${short} ${failedStep.path}\`, then \`stationmaster resume ${short}\``);
+    const failed = [...state.steps.values()].filter((step) => step.status === 'failed' && !step.step.allowFailure);
+    // A group has no log of its own; what failed in it has.
+    const telling = failed.find(
+      (step) => !isGroup(step) && existsSync(driver.logFile(step.path, step.attempts.length)),
+    );
+    out(
+      `  ${telling ? `see \`stationmaster logs ${short} ${telling.path}\`, then ` : ''}\`stationmaster resume ${short}\` goes on`,
+    );
     return;
   }
   out(`${style.yellow('waiting')} — run ${short}`);

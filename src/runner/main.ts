@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { type FromRunner, type JobEnd, MessageReader, type ToRunner } from '../protocol/runner.ts';
 import { Executor } from './executor.ts';
@@ -85,6 +85,7 @@ class Runner {
 
   exit(): never {
     this.executor?.close();
+    rmSync(socketPath, { force: true });
     process.exit(0);
   }
 

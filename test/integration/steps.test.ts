@@ -268,6 +268,21 @@ steps:
     assert.equal(r.steps['serve']!.failure!.reason, 'service-crashed');
   });
 
+  it('launches a service again that dies, as often as its retry allows, and sees a crash loop', async () => {
+    const r = await w.run(`
+steps:
+  heals: { launch: "echo x >> starts; echo ready; test $(wc -l < starts) -ge 2 && exec sleep 30; sleep 0.2; exit 9", ready: { log: ready }, retry: { max_attempts: 3 } }
+  dies: { launch: "echo ready; sleep 0.1; exit 7", ready: { log: ready }, retry: { max_attempts: 3 } }
+  work: { depends_on: [heals, dies], run: sleep 1.5 }
+`);
+    assert.equal(r.code, 1);
+    assert.equal(r.steps['dies']!.failure!.reason, 'crash-loop');
+    assert.match(r.steps['dies']!.failure!.message, /launched 3 times.*exit code 7/);
+    assert.equal(r.steps['heals']!.status, 'completed');
+    assert.equal(r.steps['heals']!.attempts, 2);
+    assert.deepEqual(w.leftovers(r.run), []);
+  });
+
   it('commits what the run produced, and nothing of the person', async () => {
     w.git('init', '-q');
     w.write('a.txt', 'one\n');

@@ -50,7 +50,7 @@ export type RunEvent =
   | { readonly type: 'step.reset'; readonly step: string }
   /** An older version of a product is the one that counts again. */
   | { readonly type: 'artifact.rolled_back'; readonly step: string; readonly artifact: Artifact }
-  /** A service went away with its host; it is launched again before anything else starts. */
+  /** A service went away, with its host or by itself; it is launched again before anything else starts. */
   | { readonly type: 'service.lost'; readonly step: string }
   | { readonly type: 'service.crashed'; readonly step: string; readonly failure: StepFailure }
   | { readonly type: 'heal.begun'; readonly step: string; readonly errorType: ErrorType; readonly message: string }

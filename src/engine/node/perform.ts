@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { isObject, type JsonObject } from '../../base/json.ts';
 import { messageOf } from '../../base/result.ts';
 import { textForm } from '../../language/expression/resolve.ts';
@@ -200,6 +201,9 @@ export class Performer {
   private async attempt(step: StepState, active: Active): Promise<Collected> {
     const { driver, bench } = this;
     const talk = this.talks.claim(step.path, driver.parts.runner.noteOf(`${step.path}#${step.attempts.length}`));
+    const cwd = bench.cwd(step);
+    if (step.step.cwd !== undefined && !existsSync(cwd))
+      return failed('missing-folder', `the folder ${step.step.cwd}, given as \`cwd\`, does not exist`);
     try {
       await mountArtifacts(step, driver);
       const context = bench.context(step, active, talk, await bench.portOf(step));

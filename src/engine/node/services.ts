@@ -28,10 +28,28 @@ export class Services {
     void this.endOf(jobId).then(({ code }) => {
       if (this.stopping || this.byStep.get(step)?.jobId !== jobId) return;
       this.byStep.delete(step);
-      const message = `the service ended by itself with exit code ${code} after it was ready`;
-      const failure = { reason: 'service-crashed', message, exitCode: code };
-      void this.driver.emit({ type: 'service.crashed', step, failure });
+      this.crashed(step, code);
     });
+  }
+
+  /** Launched again while the step's `retry` allows it; after that it is a crash loop, and a failure. */
+  private crashed(path: string, exitCode: number): void {
+    const step = this.driver.state.steps.get(path)!;
+    const times = step.attempts.length;
+    if (times < (step.step.retry?.maxAttempts ?? 1)) return void this.driver.emit({ type: 'service.lost', step: path });
+    const failure =
+      times === 1
+        ? {
+            reason: 'service-crashed',
+            message: `the service ended by itself with exit code ${exitCode} after it was ready`,
+            exitCode,
+          }
+        : {
+            reason: 'crash-loop',
+            message: `the service was launched ${times} times and ended by itself each time, at last with exit code ${exitCode}`,
+            exitCode,
+          };
+    void this.driver.emit({ type: 'service.crashed', step: path, failure });
   }
 
   /** A service that a predecessor of this host started and that still runs. */
