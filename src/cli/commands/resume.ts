@@ -12,12 +12,18 @@ export const resumeCommand: Command = {
   usage: '<run> [--no-ask] [--json]',
   details: `
 Uses the run's own copy of the workflow: what it was planned with, whatever the file says now. Steps that completed are not
-executed again. Steps that still run, because only their host died, are joined.`,
+executed again. Steps that still run, because only their host died, are joined. A paused run goes on where it is driven.`,
   options,
   optionHelp,
   positionals: [1, 1],
   run: ({ positionals, values, workspace }) =>
     withRun(workspace, positionals[0]!, async (engine, run) => {
+      if (run.status === 'paused' && engine.isDriven(run.id)) {
+        const sent = await engine.wish(run.id, { type: 'unpause' });
+        if (!sent.ok) return complain(sent.failure);
+        out(`run ${run.id} goes on in the process that drives it`);
+        return EXIT.completed;
+      }
       const turn = await engine.waitForTurn(run.id, (other) => {
         if (!flag(values, 'json')) out(`waiting for run ${other.id} of the same group`);
       });
