@@ -49,6 +49,21 @@ describe('durability', () => {
     assert.deepEqual(done.steps['a']!.outputs, { v: '1' });
   });
 
+  it('joins a script that was on its way before the first commit', async () => {
+    const r = await startRun('steps: { a: { run: "echo once >> a.txt; sleep 1; echo end >> a.txt" } }');
+    await until('a runs', () => existsSync(join(w.path, 'a.txt')));
+    r.child.kill('SIGKILL');
+    await r.ended;
+    // As if the host had died in the milliseconds between handing the script over and its commit.
+    const database = new DatabaseSync(join(w.path, '.stationmaster/runs.db'));
+    database.exec("DELETE FROM events WHERE seq > 1; UPDATE runs SET status = 'queued', started_at = NULL");
+    database.close();
+    const done = await w.json('resume', r.run);
+    assert.equal(done.code, 0, JSON.stringify(done));
+    assert.equal(w.read('a.txt'), 'once\nend\n');
+    assert.equal(done.steps['a']!.attempts, 1);
+  });
+
   it('ends what runs when the grace is over, and runs it again on resume', async () => {
     w.env['STATIONMASTER_ORPHAN_GRACE'] = '300';
     const r = await startRun(

@@ -244,7 +244,9 @@ export class Engine {
       slots: state.plan.limits.parallel ?? this.settings.parallel,
       orphanGrace: this.settings.orphanGrace,
     };
-    const runner = fresh ? RunnerClient.start(runnerOptions, prepared) : await RunnerClient.adopt(runnerOptions);
+    // A host may have died before its first commit, with scripts on their way already: then there is a runner to adopt.
+    const untouched = fresh && !this.store.runners().some((row) => row.run === run);
+    const runner = untouched ? RunnerClient.start(runnerOptions, prepared) : await RunnerClient.adopt(runnerOptions);
     const driver = new RunDriver({
       runId: run,
       workspace: this.workspace,
