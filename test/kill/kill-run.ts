@@ -45,7 +45,7 @@ export async function killRun(kills: number, pick: () => number, alsoRunner: boo
     const completed = new Map<string, number>();
     for (let i = 0; i < kills + 3 && !summary; i++) {
       if (i < kills) {
-        await new Promise((resolve) => setTimeout(resolve, 40 + pick() * 400));
+        await new Promise((resolve) => setTimeout(resolve, pick() < 0.25 ? pick() * 30 : 40 + pick() * 400));
         if (alsoRunner && pick() < 0.5) killRunner(w, run);
         if (host.child.exitCode === null) done++;
         host.child.kill('SIGKILL');
