@@ -22,6 +22,7 @@ export function runSummary(run: string, state: RunState, at: number): Record<str
 }
 
 export function questionsOf(state: RunState): StepState[] {
+  if (state.questions === 0) return [];
   return [...state.steps.values()].filter(
     (step) => step.status === 'waiting' && step.question !== undefined && step.answer === undefined,
   );
