@@ -15,6 +15,7 @@ interface Layer {
 const LAYERS: Readonly<Record<string, Layer>> = {
   'src/base': { may: [], packages: [], node: false },
   'src/protocol': { may: ['src/base'], packages: [], node: false },
+  'src/system': { may: ['src/base'], packages: [], node: true },
   'src/language': {
     may: ['src/base'],
     packages: ['yaml', '@marcbachmann/cel-js', '@cfworker/json-schema', 'handlebars', 'croner'],
@@ -28,11 +29,19 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   'src/engine/healing': { may: ['src/base', 'src/language', 'src/engine/core'], packages: [], node: true },
   'src/engine/node': {
-    may: ['src/base', 'src/language', 'src/protocol', 'src/engine/core', 'src/engine/stations', 'src/engine/healing'],
+    may: [
+      'src/base',
+      'src/language',
+      'src/protocol',
+      'src/system',
+      'src/engine/core',
+      'src/engine/stations',
+      'src/engine/healing',
+    ],
     packages: ['simple-git'],
     node: true,
   },
-  'src/runner': { may: ['src/base', 'src/protocol'], packages: [], node: true },
+  'src/runner': { may: ['src/base', 'src/protocol', 'src/system'], packages: [], node: true },
   'src/cli': { may: ['src/base', 'src/language', 'src/protocol', 'src/engine'], packages: [], node: true },
 };
 

@@ -44,6 +44,8 @@ export type ToRunner =
       /** Jobs at the same time, services left out; what comes beyond waits in line. */
       readonly slots: number;
       readonly results: string;
+      /** A file in which processes are recorded by pid and start time. */
+      readonly record: string;
       readonly orphanGrace: number;
     }
   | { readonly type: 'start'; readonly id: string; readonly job: Job }

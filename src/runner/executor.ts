@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { FromRunner, Job, JobEnd, RunningJob } from '../protocol/runner.ts';
+import { recordProcesses } from '../system/process-record.ts';
 import { fitsWarmShell } from './eligible.ts';
 import { type FreshProcess, startFresh } from './fresh.ts';
 import { membersOf } from './processes.ts';
@@ -21,6 +22,8 @@ interface ExecutorOptions {
   readonly warm: number;
   /** Jobs at the same time, services left out. */
   readonly slots: number;
+  /** Where processes that live for a moment are recorded. */
+  readonly record: string;
   readonly send: (message: FromRunner) => void;
 }
 
@@ -48,6 +51,9 @@ export class Executor {
   private readonly line: { id: string; job: Job; entry: Running }[] = [];
   private active = 0;
   private growTimer: NodeJS.Timeout | undefined;
+  /** Groups that are in the record already. */
+  private readonly recorded = new Set<number>();
+  private recordTimer: NodeJS.Timeout | undefined;
   private sweepTimer: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -112,6 +118,7 @@ export class Executor {
     this.closed = true;
     clearTimeout(this.sweepTimer);
     clearTimeout(this.growTimer);
+    clearTimeout(this.recordTimer);
     this.queue.length = 0;
     this.line.length = 0;
     for (const entry of this.running.values()) entry.kill('SIGKILL');
@@ -187,7 +194,18 @@ export class Executor {
     const entry: Running = { id, job, ...handle, because: 'exit', timers: [] };
     if (timed && job.timeout !== undefined) this.armTimeout(entry, Date.now() + job.timeout);
     this.running.set(id, entry);
+    this.recordTimer ??= setTimeout(() => this.writeRecord(), 50);
     return entry;
+  }
+
+  /** Jobs that still run are long enough to be worth a line; short ones cost nothing. */
+  private writeRecord(): void {
+    this.recordTimer = undefined;
+    const pids = [...this.running.values()].flatMap(({ pid }) =>
+      pid === undefined || this.recorded.has(pid) ? [] : [pid],
+    );
+    for (const pid of pids) this.recorded.add(pid);
+    if (pids.length > 0 && this.options.record !== '') recordProcesses(this.options.record, pids);
   }
 
   /** Timers hold 2^31 ms; longer waits are armed again. */

@@ -63,6 +63,7 @@ class Runner {
           cwd: message.cwd,
           warm: message.warm,
           slots: message.slots,
+          record: message.record,
           send: (sent) => this.send(sent),
         });
         return;

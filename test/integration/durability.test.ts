@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { startTimeOf } from '../../src/engine/node/process-identity.ts';
+import { startTimeOf } from '../../src/system/process-identity.ts';
 import { until, Workspace } from '../rig/workspace.ts';
 
 const BIN = join(import.meta.dirname, '../../dist/stationmaster.mjs');
@@ -89,6 +89,21 @@ describe('durability', () => {
     const done = await w.json('resume', r.run);
     assert.equal(done.code, 0, JSON.stringify(done));
     assert.deepEqual(w.leftovers(r.run), []);
+  });
+
+  it('ends a process that hides its mark, by its record of pid and start time', async function () {
+    if (process.platform !== 'linux') return this.skip();
+    const r = await startRun(
+      'steps: { a: { run: "exec env -i sh -c \'echo $$ > pid; exec sleep 60\'" }, b: { depends_on: a, run: echo } }',
+    );
+    const pid = await until('a runs', () => existsSync(join(w.path, 'pid')) && Number(w.read('pid')));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    r.child.kill('SIGKILL');
+    for (const other of w.leftovers(r.run)) process.kill(other, 'SIGKILL');
+    assert.notEqual(startTimeOf(pid), undefined);
+    w.write('other.workflow.yaml', 'steps: { x: { run: echo } }');
+    await w.cli('run', 'other.workflow.yaml');
+    await until('it is gone', () => startTimeOf(pid) === undefined);
   });
 
   it('replaces a runner that dies, and says what was lost', async () => {

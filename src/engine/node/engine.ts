@@ -8,6 +8,8 @@ import { readYaml, toJson, valueAt } from '../../language/located.ts';
 import { checkWorkflow } from '../../language/workflow/check.ts';
 import { type Field, toField } from '../../language/workflow/fields.ts';
 import { canonicalPlan, createPlan, type Plan } from '../../language/workflow/plan.ts';
+import { isAlive, ownIdentity } from '../../system/process-identity.ts';
+import { endRecorded } from '../../system/process-record.ts';
 import { downstream, resumable } from '../core/decide.ts';
 import type { RecordedEvent, RunEvent } from '../core/events.ts';
 import { evolve, fold } from '../core/evolve.ts';
@@ -18,7 +20,6 @@ import { StationRegistry } from '../stations/registry.ts';
 import { Blobs } from './blobs.ts';
 import { RunDriver, runFolder, summaryOf } from './driver.ts';
 import { endProcessesOfRun, processesOfRun } from './orphans.ts';
-import { isAlive, ownIdentity } from './process-identity.ts';
 import { RunnerClient } from './runner-client.ts';
 import { newRunId, type RunnerProcess } from './runner-process.ts';
 import { defaultSettings, type EngineSettings } from './settings.ts';
@@ -436,6 +437,7 @@ export class Engine {
     let ended = 0;
     for (const runner of this.store.runners()) {
       if (isAlive(`${runner.pid}@${runner.startTime}`) || this.isDriven(runner.run)) continue;
+      ended += endRecorded(join(this.store.folder, 'tmp', runner.run, 'processes')).length;
       if (processesOfRun(runner.run).length > 0) ended += (await endProcessesOfRun(runner.run)).length;
       this.store.removeRunner(runner.socket);
       rmSync(runner.socket, { force: true });

@@ -1,3 +1,4 @@
+import { isAlive } from '../../system/process-identity.ts';
 import type { StepState } from '../core/state.ts';
 import { type diagnose, type HealVerdict, heal } from '../healing/heal.ts';
 import { PLAYBOOKS } from '../healing/playbooks/index.ts';
@@ -5,7 +6,6 @@ import { accepts, freePort } from '../stations/launch.ts';
 import { lastPart } from '../stations/log-tail.ts';
 import type { RunDriver } from './driver.ts';
 import { endProcessesOfRun, listenerOf, runOf } from './orphans.ts';
-import { isAlive } from './process-identity.ts';
 import type { Active, Workbench } from './workbench.ts';
 
 /** One round of healing for a step of a run, with the run's own means. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startTimeOf } from './process-identity.ts';
+import { startTimeOf } from '../../system/process-identity.ts';
 
 /*
  * Every process of a run inherits STATIONMASTER_RUN_ID. What a run left behind is found by that mark in a process's own

@@ -4,9 +4,10 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Deferred } from '../../base/deferred.ts';
 import { type FromRunner, type Job, type JobEnd, MessageReader, type ToRunner } from '../../protocol/runner.ts';
+import { isAlive, startTimeOf } from '../../system/process-identity.ts';
+import { endRecorded } from '../../system/process-record.ts';
 import type { RunnerPort } from '../core/ports.ts';
 import { endProcessesOfRun } from './orphans.ts';
-import { isAlive, startTimeOf } from './process-identity.ts';
 import { type RunnerProcess, spawnRunner } from './runner-process.ts';
 import type { RunnerRow, Store } from './store.ts';
 
@@ -68,6 +69,7 @@ export class RunnerClient implements RunnerPort {
       if (isAlive(identity) && (await client.connect(row))) return client;
       options.store.removeRunner(row.socket);
     }
+    endRecorded(join(options.folder, 'processes'));
     await endProcessesOfRun(options.run);
     client.readResults();
     client.spawn();
@@ -221,6 +223,7 @@ export class RunnerClient implements RunnerPort {
       warm,
       slots,
       results: join(folder, 'results.jsonl'),
+      record: join(folder, 'processes'),
       orphanGrace,
     });
   }
@@ -262,6 +265,7 @@ export class RunnerClient implements RunnerPort {
     if (this.row) this.forget(this.row);
     const lost = [...this.waiting];
     this.waiting.clear();
+    endRecorded(join(this.options.folder, 'processes'));
     void endProcessesOfRun(this.options.run).then(() => {
       this.readResults();
       if (!this.closed && this.restarts++ < MOST_RESTARTS) this.spawn();

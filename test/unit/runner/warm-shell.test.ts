@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startTimeOf } from '../../../src/engine/node/process-identity.ts';
 import type { FromRunner, Job, JobEnd } from '../../../src/protocol/runner.ts';
 import { fitsWarmShell } from '../../../src/runner/eligible.ts';
 import { Executor } from '../../../src/runner/executor.ts';
 import { startFresh } from '../../../src/runner/fresh.ts';
 import { membersOf } from '../../../src/runner/processes.ts';
+import { startTimeOf } from '../../../src/system/process-identity.ts';
 
 /*
  * A warm shell must be told from a fresh one by nothing but its speed. Each script runs on both; exit code and output must
@@ -32,6 +32,7 @@ describe('warm shells', function () {
       cwd: folder,
       warm: 1,
       slots: 4,
+      record: join(folder, 'processes'),
       send: (message: FromRunner) => {
         if (message.type === 'ended') waiting.get(message.id)?.(message.end);
       },
