@@ -22,7 +22,7 @@ export interface Job {
   readonly secrets?: readonly string[];
   /** Whatever the host wants to hear again with the job's end, also when it is another host by then. */
   readonly note?: string;
-  /** A service: never on a warm shell, and its pid is told. */
+  /** A service: never on a warm shell, and it takes no slot. */
   readonly service?: boolean;
 }
 
@@ -55,13 +55,11 @@ export type ToRunner =
 
 export interface RunningJob {
   readonly id: string;
-  readonly pid?: number;
   readonly note?: string;
 }
 
 export type FromRunner =
   | { readonly type: 'welcome'; readonly running: readonly RunningJob[] }
-  | { readonly type: 'started'; readonly id: string; readonly pid: number }
   | { readonly type: 'ended'; readonly id: string; readonly end: JobEnd };
 
 /** Splits a stream of bytes into lines of JSON. */

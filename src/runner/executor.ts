@@ -46,9 +46,10 @@ export class Executor {
   private readonly idle = new Map<string, WarmShell[]>();
   private readonly shells = new Set<WarmShell>();
   private readonly running = new Map<string, Running>();
-  private readonly queue: { id: string; job: ShellJob; entry: Running }[] = [];
+  /** Jobs that have begun and wait a moment for a warm shell. */
+  private readonly queue: { id: string; job: ShellJob }[] = [];
   /** Jobs beyond the slots, and how many have begun. */
-  private readonly line: { id: string; job: Job; entry: Running }[] = [];
+  private readonly line: { id: string; job: Job }[] = [];
   private active = 0;
   private growTimer: NodeJS.Timeout | undefined;
   /** Groups that are in the record already. */
@@ -63,11 +64,7 @@ export class Executor {
   }
 
   jobs(): RunningJob[] {
-    return [...this.running.values()].map(({ id, pid, job: { note } }) => ({
-      id,
-      ...(pid === undefined ? {} : { pid }),
-      ...(note === undefined ? {} : { note }),
-    }));
+    return [...this.running.values()].map(({ id, job: { note } }) => (note === undefined ? { id } : { id, note }));
   }
 
   /** Jobs that stand in line. */
@@ -78,8 +75,8 @@ export class Executor {
   start(id: string, job: Job): void {
     if (this.running.has(id)) return;
     if (!job.service && this.active >= this.options.slots) {
-      const entry = this.register(id, job, { pid: undefined, kill: () => this.dropFromLine(id) }, false);
-      this.line.push({ id, job, entry });
+      this.register(id, job, { pid: undefined, kill: () => this.dropFromLine(id) }, false);
+      this.line.push({ id, job });
       return;
     }
     this.begin(id, job);
@@ -87,9 +84,16 @@ export class Executor {
 
   private begin(id: string, job: Job): void {
     if (!job.service) this.active++;
-    try {
+    this.orTellWhyNot(id, () => {
       if (job.command.kind === 'shell' && this.isWarm(job)) this.startWarm(id, job as ShellJob);
       else this.startFresh(id, job);
+    });
+  }
+
+  /** A job that cannot be started (no room for its log, no more processes) is the end of that job, not of the runner. */
+  private orTellWhyNot(id: string, start: () => void): void {
+    try {
+      start();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       this.end(id, { code: 127, because: 'not-started', message });
@@ -98,10 +102,11 @@ export class Executor {
 
   /** A job that waits in line has not begun, so it only has to be forgotten. */
   private dropFromLine(id: string): void {
-    const at = this.line.findIndex((waiting) => waiting.id === id);
-    if (at === -1) return;
-    const [dropped] = this.line.splice(at, 1);
-    this.tellEnd(id, { code: 143, because: dropped!.entry.because });
+    if (take(this.line, id)) this.tellEnd(id, this.endUnbegun(id));
+  }
+
+  private endUnbegun(id: string): JobEnd {
+    return { code: 143, because: this.running.get(id)!.because };
   }
 
   /** TERM, and KILL when that is not enough; KILL at once when forced. */
@@ -141,15 +146,14 @@ export class Executor {
       this.end(id, error === undefined ? { code, because } : { code, because, message: error });
     });
     this.register(id, job, { pid: started.pid, kill: (signal) => started.kill(signal) });
-    if (started.pid !== undefined && job.service) this.options.send({ type: 'started', id, pid: started.pid });
   }
 
   private startWarm(id: string, job: ShellJob): void {
     const shell = this.claim(job.command.shell);
     if (shell) return this.runWarm(id, job, shell);
     // It counts as running, so that it can be stopped; nothing of it has been started yet.
-    const entry = this.register(id, job, { pid: undefined, kill: () => this.dropQueued(id) }, false);
-    this.queue.push({ id, job, entry });
+    this.register(id, job, { pid: undefined, kill: () => this.dropQueued(id) }, false);
+    this.queue.push({ id, job });
     this.growTimer ??= setTimeout(() => this.grow(), PATIENCE);
   }
 
@@ -173,10 +177,7 @@ export class Executor {
   }
 
   private dropQueued(id: string): void {
-    const at = this.queue.findIndex((queued) => queued.id === id);
-    if (at === -1) return;
-    const [dropped] = this.queue.splice(at, 1);
-    this.end(id, { code: 143, because: dropped!.entry.because });
+    if (take(this.queue, id)) this.end(id, this.endUnbegun(id));
   }
 
   /** Jobs have waited: they are long ones, so each gets a shell. */
@@ -184,8 +185,10 @@ export class Executor {
     this.growTimer = undefined;
     const waited = this.queue.splice(0, Math.max(1, Math.min(8, MOST_SHELLS - this.shells.size)));
     for (const { id, job } of waited) {
-      if (this.shells.size < MOST_SHELLS) this.runWarm(id, job, this.newShell(job.command.shell));
-      else this.startFresh(id, job);
+      this.orTellWhyNot(id, () => {
+        if (this.shells.size < MOST_SHELLS) this.runWarm(id, job, this.newShell(job.command.shell));
+        else this.startFresh(id, job);
+      });
     }
     if (this.queue.length > 0) this.growTimer = setTimeout(() => this.grow(), PATIENCE);
   }
@@ -276,4 +279,10 @@ export class Executor {
       }
     }
   }
+}
+
+/** Takes a job out of a list; undefined when it is not there. */
+function take<Waiting extends { readonly id: string }>(list: Waiting[], id: string): Waiting | undefined {
+  const at = list.findIndex((waiting) => waiting.id === id);
+  return at === -1 ? undefined : list.splice(at, 1)[0];
 }

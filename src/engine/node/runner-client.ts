@@ -47,8 +47,6 @@ export class RunnerClient implements RunnerPort {
   private outbox = '';
   private readonly acknowledged: string[] = [];
   private acknowledgeTimer: NodeJS.Timeout | undefined;
-  /** Pids of services, by job. */
-  readonly pids = new Map<string, number>();
 
   private constructor(options: RunnerOptions) {
     this.options = options;
@@ -96,17 +94,18 @@ export class RunnerClient implements RunnerPort {
     return this.adopted.has(id);
   }
 
-  /** Ids of jobs of an attempt that a predecessor started. */
-  adoptedOf(prefix: string): boolean {
-    for (const id of this.adopted.keys()) if (id === prefix || id.startsWith(`${prefix}:`)) return true;
-    return false;
+  /** Whether a predecessor started any job of an attempt. */
+  adoptedOf(attempt: string): boolean {
+    return this.notesOf(attempt).length > 0;
   }
 
   /** What the predecessor noted with the jobs of an attempt. */
-  noteOf(prefix: string): string | undefined {
-    for (const [id, note] of this.adopted)
-      if ((id === prefix || id.startsWith(`${prefix}:`)) && note !== '') return note;
-    return undefined;
+  noteOf(attempt: string): string | undefined {
+    return this.notesOf(attempt).find((note) => note !== '');
+  }
+
+  private notesOf(attempt: string): string[] {
+    return [...this.adopted].flatMap(([id, note]) => (id === attempt || id.startsWith(`${attempt}:`) ? [note] : []));
   }
 
   /** Tells the runner that the ends of these jobs are in the journal. */
@@ -189,10 +188,7 @@ export class RunnerClient implements RunnerPort {
           clearTimeout(timer);
           this.socket = socket;
           this.row = row;
-          for (const { id, pid, note } of message.running) {
-            this.adopted.set(id, note ?? '');
-            if (pid !== undefined) this.pids.set(id, pid);
-          }
+          for (const { id, note } of message.running) this.adopted.set(id, note ?? '');
           this.configure();
           // The ends of jobs that nobody heard of follow at once.
           setTimeout(() => resolve(true), 20);
@@ -249,9 +245,7 @@ export class RunnerClient implements RunnerPort {
   }
 
   private receive(message: FromRunner): void {
-    if (message.type === 'started') this.pids.set(message.id, message.pid);
     if (message.type !== 'ended') return;
-    this.pids.delete(message.id);
     this.ends.set(message.id, message.end);
     this.waiting.get(message.id)?.resolve(message.end);
     this.waiting.delete(message.id);
