@@ -58,7 +58,7 @@ Ctrl-C once cancels cleanly, twice at once.
         if (!json) out(`waiting for run ${other.id} of the same group`);
       });
       if (!turn) return EXIT.cancelled;
-      const driver = await engine.drive(run.value, [], prepared);
+      const driver = await engine.drive(run.value, undefined, prepared);
       if (!driver.ok) return complain(driver.failure);
       const code = await attend(driver.value, { json, ask: !flag(values, 'no-ask') });
       await engine.retain();

@@ -217,10 +217,13 @@ export class Engine {
     });
   }
 
-  /** Takes the right to drive a run that was just created, or goes on with one that was left. */
+  /**
+   * Takes the right to drive a run that was just created, or goes on with one that was left. `begin` says with which events,
+   * from the state as it is once nobody else can change it.
+   */
   async drive(
     run: string,
-    extra: readonly RunEvent[] = [],
+    begin: (state: RunState) => Result<readonly RunEvent[], EngineProblem> = () => ok([]),
     prepared?: RunnerProcess,
   ): Promise<Result<RunDriver, EngineProblem>> {
     const row = this.store.run(run);
@@ -234,6 +237,11 @@ export class Engine {
       );
     }
     const { state, events } = this.load(row);
+    const extra = begin(state);
+    if (!extra.ok) {
+      this.store.releaseLease(run, this.owner);
+      return extra;
+    }
     const fresh = state.startedAt === undefined;
     const runnerOptions = {
       run,
@@ -262,7 +270,7 @@ export class Engine {
       seq: events.length,
       lastAt: events[events.length - 1]?.at ?? 0,
     });
-    const first: RunEvent[] = fresh ? [{ type: 'run.started' }, ...extra] : [...extra];
+    const first: RunEvent[] = [...(fresh ? [{ type: 'run.started' } as const] : []), ...extra.value];
     if (first.length > 0) void driver.emit(...first);
     driver.start();
     return ok(driver);
@@ -277,34 +285,30 @@ export class Engine {
 
   /** Goes on with a run: one that was interrupted, or from its failed steps. */
   async resume(run: string): Promise<Result<RunDriver, EngineProblem>> {
-    const row = this.store.run(run);
-    if (!row) return fail('no-such-run', `there is no run ${run}`);
-    const { state } = this.load(row);
-    if (!state.finished) return this.drive(run, state.paused ? [{ type: 'run.unpaused' }] : []);
-    if (state.finished.status === 'completed')
-      return fail('not-resumable', `run ${run} has completed; there is nothing to resume`);
-    const steps = resumable(state).map((step): RunEvent => ({ type: 'step.reset', step: step.path }));
-    return this.drive(run, [{ type: 'run.resumed' }, ...steps]);
+    return this.drive(run, (state) => {
+      if (!state.finished) return ok(state.paused ? [{ type: 'run.unpaused' }] : []);
+      if (state.finished.status === 'completed') {
+        return fail('not-resumable', `run ${run} has completed; there is nothing to resume`);
+      }
+      return ok(again(resumable(state)));
+    });
   }
 
   /** Runs a step again, and everything that depends on it. */
   async retry(run: string, path: string): Promise<Result<RunDriver, EngineProblem>> {
-    const row = this.store.run(run);
-    if (!row) return fail('no-such-run', `there is no run ${run}`);
-    const { state } = this.load(row);
-    const step = state.steps.get(path);
-    if (!step)
-      return fail(
-        'no-such-step',
-        `run ${run} has no step "${path}"; it has ${[...state.steps.keys()].slice(0, 20).join(', ')}`,
-      );
-    if (step.parent) return fail('not-possible', `"${path}" is part of "${step.parent.path}"; retry that one`);
-    if (!state.finished)
-      return fail('not-possible', `run ${run} has not ended; cancel it first, or answer its question`);
-    const roots = [step, ...resumable(state).filter((other) => other !== step)];
-    const all = new Set<StepState>(roots.flatMap((root) => downstream(root)));
-    const events = [...all].map((other): RunEvent => ({ type: 'step.reset', step: other.path }));
-    return this.drive(run, [{ type: 'run.resumed' }, ...events]);
+    return this.drive(run, (state) => {
+      const step = state.steps.get(path);
+      if (!step) {
+        const names = [...state.steps.keys()].slice(0, 20).join(', ');
+        return fail('no-such-step', `run ${run} has no step "${path}"; it has ${names}`);
+      }
+      if (step.parent) return fail('not-possible', `"${path}" is part of "${step.parent.path}"; retry that one`);
+      if (!state.finished) {
+        return fail('not-possible', `run ${run} has not ended; cancel it first, or answer its question`);
+      }
+      const roots = [step, ...resumable(state).filter((other) => other !== step)];
+      return ok(again(new Set(roots.flatMap((root) => downstream(root)))));
+    });
   }
 
   /**
@@ -351,15 +355,13 @@ export class Engine {
         }
         copyFileSync(this.blobs.path(older.sha256), file);
       }
-      const again = downstream(step).filter((other) => other !== step);
-      const recorded = [
-        { type: 'artifact.rolled_back', step: path, artifact: older } as const,
-        { type: 'run.resumed' } as const,
-        ...again.map((other) => ({ type: 'step.reset', step: other.path }) as const),
-      ].map((event) => ({ ...event, at: Date.now() }));
+      const stale = downstream(step).filter((other) => other !== step);
+      const recorded = [{ type: 'artifact.rolled_back', step: path, artifact: older } as const, ...again(stale)].map(
+        (event) => ({ ...event, at: Date.now() }),
+      );
       for (const event of recorded) evolve(state, event);
       this.store.append(run, events.length + 1, recorded, summaryOf(state), this.owner);
-      return ok({ again: again.map((other) => other.path) });
+      return ok({ again: stale.map((other) => other.path) });
     } finally {
       this.store.releaseLease(run, this.owner);
     }
@@ -444,6 +446,11 @@ export class Engine {
     }
     return ended;
   }
+}
+
+/** A run that had ended goes on, and these steps start afresh. */
+function again(steps: Iterable<StepState>): RunEvent[] {
+  return [{ type: 'run.resumed' }, ...[...steps].map((step): RunEvent => ({ type: 'step.reset', step: step.path }))];
 }
 
 function wishProblem(state: RunState, wish: Wish): string | undefined {
