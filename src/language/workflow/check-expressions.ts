@@ -222,7 +222,6 @@ class ExpressionCheck {
       return new Map<string, Shape>([
         ['port', dyn],
         ['url', dyn],
-        ['pid', { type: 'int' }],
       ]);
     if (step.action === 'use') {
       const name = textOf(step.keys.get('use')!.value);
