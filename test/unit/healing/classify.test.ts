@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { classify } from '../../../src/engine/healing/classify.ts';
+import { readCases, writeCases } from '../../rig/cases.ts';
 
 /*
  * Outputs as the tools really print them. `=== title`, the output, `---- finds`, and what is read out of it.
@@ -19,29 +20,11 @@ function find(text: string): string {
     .join('\n');
 }
 
-function read(file: string) {
-  return readFileSync(file, 'utf8')
-    .split(/^=== /m)
-    .slice(1)
-    .map((part) => {
-      const title = part.slice(0, part.indexOf('\n'));
-      const [text = '', finds = ''] = part.slice(part.indexOf('\n') + 1).split(/^---- finds\n/m);
-      return { title, text, finds: finds.trim() };
-    });
-}
-
 describe('classify', () => {
   for (const file of globSync(join(import.meta.dirname, 'outputs', '*.txt')).sort()) {
-    if (process.env['UPDATE_CASES']) {
-      writeFileSync(
-        file,
-        read(file)
-          .map(({ title, text }) => `=== ${title}\n${text}---- finds\n${find(text)}\n\n`)
-          .join(''),
-      );
-    }
-    for (const { title, text, finds } of read(file)) {
-      it(`${basename(file, '.txt')}: ${title}`, () => assert.equal(find(text), finds));
+    if (process.env['UPDATE_CASES']) writeFileSync(file, writeCases(readCases(file, 'finds'), 'finds', find));
+    for (const { title, text, expected } of readCases(file, 'finds')) {
+      it(`${basename(file, '.txt')}: ${title}`, () => assert.equal(find(text), expected));
     }
   }
 

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { checkAgent } from '../../../src/language/agent/agent.ts';
 import { DIAGNOSTICS, type Diagnostic } from '../../../src/language/diagnostics.ts';
 import { checkPrompt } from '../../../src/language/prompt/check.ts';
 import { LineIndex, renderDiagnostics } from '../../../src/language/text.ts';
 import { checkWorkflow } from '../../../src/language/workflow/check.ts';
+import { readCases, writeCases } from '../../rig/cases.ts';
 import { surroundingsOf } from '../../rig/surroundings.ts';
 
 /*
@@ -21,21 +22,6 @@ const FILES = {
   'review.prompt':
     '---\nschema: { topic: string, depth?: integer }\noutput: { schema: { verdict(enum): [approve, rework] } }\n---\n{{topic}} {{depth}}\n',
 };
-
-interface Case {
-  readonly title: string;
-  readonly text: string;
-  readonly says: string;
-}
-
-function read(file: string): Case[] {
-  const parts = readFileSync(file, 'utf8').split(/^=== /m).slice(1);
-  return parts.map((part) => {
-    const title = part.slice(0, part.indexOf('\n'));
-    const [text = '', says = ''] = part.slice(part.indexOf('\n') + 1).split(/^---- says\n/m);
-    return { title, text, says: says.trim() };
-  });
-}
 
 function check(kind: string, text: string): readonly Diagnostic[] {
   if (kind === 'prompt') return checkPrompt(text).diagnostics;
@@ -61,19 +47,17 @@ describe('diagnostics', () => {
   const shown = new Set<string>();
   for (const file of globSync(join(import.meta.dirname, 'cases', '*.txt')).sort()) {
     const kind = basename(file).split('-')[0]!;
-    const cases = read(file);
-    if (process.env['UPDATE_CASES']) {
+    if (process.env['UPDATE_CASES'])
       writeFileSync(
         file,
-        cases.map(({ title, text }) => `=== ${title}\n${text}---- says\n${say(kind, text)}\n\n`).join(''),
+        writeCases(readCases(file, 'says'), 'says', (text) => say(kind, text)),
       );
-    }
     describe(basename(file, '.txt'), () => {
-      for (const { title, text, says } of read(file)) {
+      for (const { title, text, expected } of readCases(file, 'says')) {
         it(title, () => {
-          assert.equal(say(kind, text), says);
+          assert.equal(say(kind, text), expected);
         });
-        for (const match of says.matchAll(/\[([a-z-]+)\] {2}«/g)) shown.add(match[1]!);
+        for (const match of expected.matchAll(/\[([a-z-]+)\] {2}«/g)) shown.add(match[1]!);
       }
     });
   }

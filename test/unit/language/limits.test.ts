@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { checkAgent } from '../../../src/language/agent/agent.ts';
 import { checkPrompt } from '../../../src/language/prompt/check.ts';
 import { checkWorkflow } from '../../../src/language/workflow/check.ts';
+import { readCases } from '../../rig/cases.ts';
+import { mutated } from '../../rig/mutation.ts';
 import { surroundingsOf } from '../../rig/surroundings.ts';
 
 const surroundings = surroundingsOf();
@@ -39,11 +41,8 @@ describe('limits of the language', () => {
 });
 
 describe('fuzz: whatever the text, a value and problems, in bounded time', () => {
-  const seeds = globSync(join(import.meta.dirname, 'cases', '*.txt')).flatMap((file) =>
-    readFileSync(file, 'utf8')
-      .split(/^=== .*\n/m)
-      .map((part) => part.split('---- says')[0]!),
-  );
+  const files = globSync(join(import.meta.dirname, 'cases', '*.txt'));
+  const seeds = files.flatMap((file) => readCases(file, 'says').map(({ text }) => text));
   const everything = (text: string) => {
     const started = performance.now();
     for (const { diagnostics } of [checkWorkflow(text, surroundings), checkPrompt(text), checkAgent(text)]) {
@@ -61,7 +60,7 @@ describe('fuzz: whatever the text, a value and problems, in bounded time', () =>
   }).timeout(60_000);
 
   it('mutated files', () => {
-    const bits = fc.constantFrom(
+    const pieces = [
       '',
       '"',
       "'",
@@ -86,18 +85,7 @@ describe('fuzz: whatever the text, a value and problems, in bounded time', () =>
       '\0',
       '\r\n',
       '\ud800',
-    );
-    const mutation = fc.record({ at: fc.nat(), cut: fc.nat({ max: 8 }), put: bits });
-    fc.assert(
-      fc.property(fc.constantFrom(...seeds), fc.array(mutation, { minLength: 1, maxLength: 6 }), (seed, mutations) => {
-        let text = seed;
-        for (const { at, cut, put } of mutations) {
-          const start = at % (text.length + 1);
-          text = text.slice(0, start) + put + text.slice(start + cut);
-        }
-        everything(text);
-      }),
-      { numRuns: 3_000 },
-    );
+    ];
+    fc.assert(fc.property(mutated(seeds, pieces, { least: 1, most: 6, cut: 8 }), everything), { numRuns: 3_000 });
   }).timeout(120_000);
 });

@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { Problems } from '../../../src/language/diagnostics.ts';
 import { readAnyYaml } from '../../../src/language/located.ts';
 import { readPlainYaml } from '../../../src/language/plain-yaml.ts';
+import { readCases } from '../../rig/cases.ts';
+import { mutated } from '../../rig/mutation.ts';
 
 /** Whatever the quick reader reads, the full parser reads as the same, without a problem. Gives whether it was read. */
 function agrees(text: string): boolean {
@@ -63,9 +65,7 @@ describe('the quick YAML reader', () => {
 
   const seeds = [
     ...globSync(join(import.meta.dirname, 'cases', 'workflow-*.txt')).flatMap((file) =>
-      readFileSync(file, 'utf8')
-        .split(/^=== .*\n/m)
-        .map((part) => part.split('---- says')[0]!),
+      readCases(file, 'says').map(({ text }) => text),
     ),
     ...globSync(join(import.meta.dirname, '../../../examples/**/*.workflow.yaml')).map((file) =>
       readFileSync(file, 'utf8'),
@@ -73,7 +73,7 @@ describe('the quick YAML reader', () => {
   ];
 
   it('agrees on mutated files', () => {
-    const bits = fc.constantFrom(
+    const pieces = [
       '',
       ' ',
       '  ',
@@ -118,16 +118,10 @@ describe('the quick YAML reader', () => {
       '.',
       '...',
       '---',
-    );
-    const mutation = fc.record({ at: fc.nat(), cut: fc.nat({ max: 6 }), put: bits });
+    ];
     let read = 0;
     fc.assert(
-      fc.property(fc.constantFrom(...seeds), fc.array(mutation, { maxLength: 4 }), (seed, mutations) => {
-        let text = seed;
-        for (const { at, cut, put } of mutations) {
-          const start = at % (text.length + 1);
-          text = text.slice(0, start) + put + text.slice(start + cut);
-        }
+      fc.property(mutated(seeds, pieces, { least: 0, most: 4, cut: 6 }), (text) => {
         if (agrees(text)) read++;
       }),
       { numRuns: 6_000 },
